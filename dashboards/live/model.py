@@ -1,0 +1,129 @@
+"""What the worker tells the page and the terminal: one status, cheap to make, and a way to query.
+
+Times are epoch milliseconds; `None` stands where nothing is known yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypedDict
+
+__all__ = [
+    "Gap",
+    "Hot",
+    "Incident",
+    "Partition",
+    "Percentiles",
+    "Query",
+    "Row",
+    "Side",
+    "Status",
+    "StatusSource",
+    "StoreSide",
+    "is_open",
+]
+
+Row = dict[str, Any]
+#: `query(sql, parameters)`: rows of a SELECT on the store, `{name}` in the SQL being parameters.
+Query = Callable[[str, Mapping[str, Any]], Awaitable[list[Row]]]
+
+
+class Percentiles(TypedDict):
+    """Milliseconds."""
+
+    p50: float
+    p99: float
+
+
+class Side(TypedDict):
+    """The broker as the worker last met it; the sentence says what is wrong, if anything."""
+
+    ok: bool
+    sentence: str
+
+
+class StoreSide(Side):
+    """ClickHouse as the worker last met it."""
+
+    write_ms: float | None
+
+
+class Partition(TypedDict):
+    """One partition of the topic of events."""
+
+    partition: int
+    lag: int
+    watermark: int | None
+    next_offset: int
+    accounts: int
+
+
+class Hot(TypedDict):
+    """One of the busiest accounts; `usual_5m` is None while the account warms up."""
+
+    account_id: str
+    requests_1m: int
+    requests_5m: int
+    tokens_5m: int
+    usual_5m: float | None
+
+
+class Incident(TypedDict):
+    """An incident as the fold holds it; `state` is open, ongoing or resolved."""
+
+    incident_id: str
+    account_id: str
+    state: str
+    severity: str
+    sentence: str
+    started_at: int
+    last_seen_at: int
+    observed: float
+    expected: float
+    threshold: float
+    p_value: float
+    window_s: int
+    metric: str
+
+
+class Gap(TypedDict):
+    """A span the pipeline did not see, or did not see in time."""
+
+    started_at: int
+    ended_at: int | None
+    sentence: str
+
+
+class Status(TypedDict):
+    """The worker at this moment."""
+
+    now: int
+    started: int
+    mode: str
+    rate: float
+    stored: int
+    lag: int
+    delay_ms: Percentiles | None
+    alert_ms: Percentiles | None
+    watermark: int | None
+    accounts: int
+    dead: int
+    duplicates: int
+    late: int
+    too_late: int
+    store: StoreSide
+    broker: Side
+    partitions: list[Partition]
+    hottest: list[Hot]
+    incidents: list[Incident]
+    gaps: list[Gap]
+    rates: list[list[float]]
+
+
+#: Called from the loop that serves the page; must not block.
+StatusSource = Callable[[], Mapping[str, Any]]
+
+
+def is_open(incident: Incident) -> bool:
+    """Whether the incident still needs somebody."""
+    return incident["state"] != "resolved"

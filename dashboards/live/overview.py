@@ -1,0 +1,276 @@
+"""The on-call page: the sentence first, what needs somebody, the fleet, and can it be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dashboards.live.chart import Plot, chart, spark
+from dashboards.live.html import Child, Html, tag
+from dashboards.live.model import Incident, Row, Status, is_open
+from dashboards.live.parts import (
+    Rendered,
+    account_path,
+    card,
+    incident_path,
+    level,
+    live_line,
+    metric_name,
+    named,
+    state_line,
+    table,
+)
+from dashboards.live.read import Reader
+from dashboards.live.series import MINUTE, Point, metric_of, runs_outside, usual, window_sums
+from dashboards.live.when import clock
+from dashboards.live.words import compact, count, duration, verdict
+from streams.errors import StoreError
+
+__all__ = ["BEFORE", "overview", "title"]
+
+#: How much of an account's past stands before an incident's first minute in its small chart.
+BEFORE = 120 * MINUTE
+_MOST_OPEN = 20
+_MOST_RESOLVED = 5
+_FLEET_STEP = 5
+_CELLS = 60
+
+
+async def overview(status: Status, reader: Reader) -> Rendered:
+    """The page's own part; charts of incidents are left out where the store does not answer."""
+    opened = [incident for incident in status["incidents"] if is_open(incident)]
+    resolved = [incident for incident in status["incidents"] if not is_open(incident)]
+    shown, closed = opened[:_MOST_OPEN], resolved[:_MOST_RESOLVED]
+    trouble = None
+    try:
+        rows = await reader.minutes_around(shown + closed, BEFORE)
+    except StoreError as error:
+        rows, trouble = [], str(error)
+    said = verdict(status)
+    kind = "detail" if said.trusted else "detail doubt"
+    more = len(opened) - len(shown)
+    by_account = {incident["account_id"]: incident for incident in reversed(opened)}
+    pieces = {
+        "live": live_line(status),
+        "headline": tag("h1", said.heading, id="headline", aria_live="polite"),
+        "detail": tag("p", said.detail, class_=kind, id="detail"),
+        "incidents": _incidents(status, shown, more, closed, rows, trouble),
+        "fleet": _fleet(status),
+        "hottest": _hottest(status, by_account),
+        "trust": _trust(status),
+    }
+    columns = tag("div", pieces["incidents"], pieces["fleet"], class_="columns")
+    top = [pieces["live"], pieces["headline"], pieces["detail"]]
+    whole = tag("div", top, columns, pieces["hottest"], pieces["trust"], id="view")
+    return Rendered(whole, title(status), pieces)
+
+
+def title(status: Status) -> str:
+    """The tab's title: the number of open incidents can be read without looking at the page."""
+    number = sum(1 for incident in status["incidents"] if is_open(incident))
+    return f"({number}) Usage Pulse" if number else "Usage Pulse"
+
+
+def _incidents(
+    status: Status,
+    opened: Sequence[Incident],
+    more: int,
+    resolved: Sequence[Incident],
+    rows: Sequence[Row],
+    trouble: str | None,
+) -> Html:
+    parts: list[Child] = []
+    if trouble:
+        parts.append(tag("p", "Charts are missing: " + trouble, class_="muted"))
+    if opened:
+        parts.append(
+            tag("ol", [_incident(status, one, rows) for one in opened], class_="incidents")
+        )
+    else:
+        would = (
+            "Nothing is open. What would stand here: an account's own sentence, such as “acct-0417 "
+            "sent 1,240 requests in 5 minutes; its highest so far was 96”, how likely that is by "
+            "chance, since when, and its chart against what is usual for it."
+        )
+        parts.append(tag("p", would, class_="muted empty"))
+    if more > 0:
+        parts.append(tag("p", f"and {count(more)} more", class_="muted"))
+    if resolved:
+        parts.append(tag("h3", "Resolved lately"))
+        parts.append(
+            tag("ol", [_incident(status, o, rows) for o in resolved], class_="incidents done")
+        )
+    return card("Open incidents", *parts, key="incidents")
+
+
+def _incident(status: Status, incident: Incident, rows: Sequence[Row]) -> Html:
+    sentence = tag(
+        "a",
+        named(incident["sentence"], incident["account_id"]),
+        href=incident_path(incident["incident_id"]),
+    )
+    above = incident["observed"] / incident["expected"] if incident["expected"] > 0 else 0
+    usually = f"usually about {count(incident['expected'])}"
+    if above >= 1.5:
+        usually += f", {compact(above)} times that"
+    usually += f"; silent below {count(incident['threshold'])}"
+    words = tag("div", tag("h3", sentence), tag("p", usually, class_="muted"), state_line(incident))
+    picture = spark(incident_plot(status, incident, rows))
+    kind = level(incident["severity"]) if is_open(incident) else "low"
+    return tag("li", words, picture, class_=f"incident {kind}")
+
+
+def incident_plot(
+    status: Status,
+    incident: Incident,
+    rows: Sequence[Row],
+    *,
+    before: int = BEFORE,
+    after: int = 15,
+) -> Plot:
+    """An incident's metric over its window, `before` ms to `after` minutes around it."""
+    metric, window_s = incident["metric"], incident["window_s"]
+    account = incident["account_id"]
+    minutes = [(int(r["at"]), metric_of(r, metric)) for r in rows if r["account_id"] == account]
+    start, end = incident["started_at"] - before, incident["last_seen_at"] + after * MINUTE
+    watermark = status["watermark"]
+    if watermark is not None:
+        end = min(end, max(watermark, incident["last_seen_at"]) + MINUTE)
+    points: list[Point] = window_sums(minutes, start, end, window_s, watermark) if minutes else []
+    calm = [point for point in points if point[0] <= incident["started_at"]]
+    return Plot(
+        points=points,
+        unit=metric_name(metric, window_s),
+        label=f"{account}: {metric_name(metric, window_s)}",
+        band=usual(calm),
+        threshold=incident["threshold"],
+        threshold_label=f"silent below {count(incident['threshold'])}",
+        outside=[(incident["started_at"], incident["last_seen_at"] + MINUTE)],
+        blind=_blind(status),
+    )
+
+
+def _blind(status: Status) -> list[tuple[int, int]]:
+    return [(gap["started_at"], gap["ended_at"] or status["now"]) for gap in status["gaps"]]
+
+
+def _fleet(status: Status) -> Html:
+    seconds = [(int(at), float(events)) for at, events in status["rates"]]
+    chunks = [seconds[i : i + _FLEET_STEP] for i in range(0, len(seconds), _FLEET_STEP)]
+    full = [chunk for chunk in chunks if len(chunk) == _FLEET_STEP]
+    points = [(chunk[-1][0], sum(v for _, v in chunk) / _FLEET_STEP) for chunk in full]
+    band = usual(points)
+    plot = Plot(
+        points=points,
+        unit="events a second",
+        label="Events a second over the last ten minutes",
+        band=band,
+        outside=runs_outside(points, band) if band else (),
+        blind=_blind(status),
+    )
+    note = "Pale: what held for nine in ten of these moments." if band else None
+    accounts, stored = compact(status["accounts"]), compact(status["stored"])
+    return card(
+        "Fleet, last ten minutes",
+        tag("p", tag("strong", compact(status["rate"])), " events a second", class_="figure"),
+        chart(plot, key="fleet", height=190, seconds=True),
+        tag("p", note, class_="muted") if note else None,
+        tag(
+            "div",
+            tag("p", tag("strong", accounts), tag("span", "accounts known"), class_="pair"),
+            tag("p", tag("strong", stored), tag("span", "events stored"), class_="pair"),
+            class_="pairs",
+        ),
+        key="fleet",
+    )
+
+
+def _hottest(status: Status, incidents: Mapping[str, Incident]) -> Html:
+    rows: list[list[Child]] = []
+    for hot in status["hottest"][:15]:
+        name = tag("a", tag("bdi", hot["account_id"]), href=account_path(hot["account_id"]))
+        incident = incidents.get(hot["account_id"])
+        mark: Child = None
+        if incident:
+            path = incident_path(incident["incident_id"])
+            mark = [" ", tag("a", "incident", href=path, class_="outside")]
+        usually = "warming up" if hot["usual_5m"] is None else count(hot["usual_5m"])
+        now = tag("span", count(hot["requests_5m"]), class_="outside" if incident else None)
+        rows.append(
+            [[name, mark], count(hot["requests_1m"]), now, usually, compact(hot["tokens_5m"])]
+        )
+    if not rows:
+        empty = tag("p", "No account has sent anything in the last minutes.", class_="muted empty")
+        return card("Hottest accounts", empty, key="hottest")
+    head = ("Account", "1 minute", "5 minutes", "usual in 5 minutes", "tokens in 5 minutes")
+    return card("Hottest accounts, by requests", table(head, rows), key="hottest")
+
+
+def _trust(status: Status) -> Html:
+    seen = status["stored"] + status["duplicates"] + status["dead"]
+    share = status["dead"] / seen * 100 if seen else 0.0
+    delay, alert = status["delay_ms"], status["alert_ms"]
+    store, broker = status["store"], status["broker"]
+    write = "not yet" if store["write_ms"] is None else duration(store["write_ms"])
+    late = f"{count(status['late'])} / {count(status['too_late'])}"
+    figures = [
+        (duration(delay["p99"]) if delay else "–", "event to stored, p99", False),
+        (duration(alert["p99"]) if alert else "none yet", "tick to alert, p99", False),
+        (count(status["lag"]), "messages behind", False),
+        (f"{count(status['dead'])} ({share:.3g} %)", "dead letters", status["dead"] > 0),
+        (count(status["duplicates"]), "duplicates, counted once", False),
+        (late, "late / too late to count", status["too_late"] > 0),
+        (write if store["ok"] else "failing", "store write", not store["ok"]),
+        ("answers" if broker["ok"] else "failing", "broker", not broker["ok"]),
+    ]
+    strip = [
+        tag(
+            "p",
+            tag("strong", value, class_="outside" if bad else None),
+            tag("span", name),
+            class_="pair",
+        )
+        for value, name, bad in figures
+    ]
+    gaps = [tag("li", clock(gap["started_at"]), " ", gap["sentence"]) for gap in status["gaps"][:5]]
+    return card(
+        "Can you trust this page? Last ten minutes of the pipeline",
+        tag("div", strip, class_="strip"),
+        _cells(status),
+        tag("ul", gaps, class_="gaps") if gaps else None,
+        _partitions(status),
+        key="trust",
+    )
+
+
+def _cells(status: Status) -> Html:
+    """Sixty spans of ten seconds: seen, silent, or blind."""
+    step = 10_000
+    end = status["now"] // step * step
+    busy = {int(at) // step for at, events in status["rates"] if events > 0}
+    cells, seen, hidden = [], 0, 0
+    for index in range(_CELLS):
+        start = end - (_CELLS - index) * step
+        blind = any(a < start + step and b > start for a, b in _blind(status))
+        kind = "blind" if blind else "seen" if start // step in busy else "silent"
+        seen, hidden = seen + (kind == "seen"), hidden + blind
+        cells.append(tag("i", class_=kind))
+    text = f"Of the last 60 spans of ten seconds, {seen} saw events and {hidden} were blind."
+    legend = tag("p", "green: events stored; empty: none; hatched: blind", class_="muted legend")
+    return tag("div", tag("div", cells, class_="cells", role="img", aria_label=text), legend)
+
+
+def _partitions(status: Status) -> Html:
+    rows: list[list[Child]] = [
+        [
+            part["partition"],
+            count(part["lag"]),
+            count(part["next_offset"]),
+            count(part["accounts"]),
+            clock(part["watermark"], seconds=True),
+        ]
+        for part in status["partitions"]
+    ]
+    head = ("Partition", "messages behind", "next offset", "accounts", "scored up to")
+    summary = f"{len(rows)} partition" + ("" if len(rows) == 1 else "s")
+    body = table(head, rows) if rows else tag("p", "This worker holds none.", class_="muted")
+    return tag("details", tag("summary", summary), body, id="partitions")

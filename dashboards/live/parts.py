@@ -1,0 +1,186 @@
+"""Pieces that every page of the console shares: names, severities, cards, tables, the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from dashboards.live.html import Child, Html, tag
+from dashboards.live.model import Incident, Status, is_open
+from dashboards.live.when import clock
+from dashboards.live.words import chance, duration, window
+
+__all__ = [
+    "Rendered",
+    "account_path",
+    "card",
+    "facts",
+    "frame",
+    "incident_path",
+    "level",
+    "live_line",
+    "metric_name",
+    "named",
+    "severity",
+    "side",
+    "state_line",
+    "table",
+]
+
+_LEVELS = {"critical": "high", "high": "high", "medium": "medium", "warning": "medium"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A page's own part, and the pieces of it (by id) that are sent again when they change."""
+
+    whole: Html
+    title: str
+    pieces: Mapping[str, Html] = field(default_factory=dict)
+    status: int = 200
+
+
+def account_path(account_id: str) -> str:
+    """Where an account's page is; names that a browser would resolve away travel as a query."""
+    if account_id.strip(".") == "":
+        return "/account/?id=" + quote(account_id, safe="")
+    return "/account/" + quote(account_id, safe="")
+
+
+def incident_path(incident_id: str) -> str:
+    """Where an incident's page is."""
+    return "/incident/" + quote(incident_id, safe="")
+
+
+def named(sentence: str, account_id: str) -> Html:
+    """A sentence with the account's name isolated, whichever direction the name is written in."""
+    before, found, after = sentence.partition(account_id)
+    return tag("span", before, tag("bdi", found) if found else None, after)
+
+
+def level(name: str) -> str:
+    """high, medium or low: the three colours of the bar."""
+    return _LEVELS.get(name.lower(), "low")
+
+
+def severity(name: str) -> Html:
+    """The severity as a word; the bar beside it carries the same in colour."""
+    return tag("span", name, class_=f"severity {level(name)}")
+
+
+def state_line(incident: Incident) -> Html:
+    """How sure, since when, whether it goes on."""
+    ending: Child = incident["state"]
+    if not is_open(incident):
+        ending = ["resolved, last seen ", clock(incident["last_seen_at"])]
+    odds = tag("strong", chance(incident["p_value"]))
+    since: list[Child] = [" by chance, since ", clock(incident["started_at"]), ", "]
+    return tag("p", severity(incident["severity"]), ", ", odds, since, ending, class_="state")
+
+
+def metric_name(metric: str, window_s: int) -> str:
+    """requests in 5 minutes."""
+    return f"{metric.replace('_', ' ')} in {window(window_s)}"
+
+
+def card(heading: str, *children: Child, key: str, kind: str = "") -> Html:
+    """A section with a quiet heading, addressable by its key."""
+    title = tag("h2", heading, id=f"{key}-heading")
+    kind = f"card {kind}".strip()
+    return tag("section", title, *children, class_=kind, id=key, aria_labelledby=f"{key}-heading")
+
+
+def facts(pairs: Sequence[tuple[str, Child]]) -> Html:
+    """Names and values under each other."""
+    rows = [tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs]
+    return tag("dl", rows, class_="facts")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Child]], *, text: int = 1) -> Html:
+    """A table whose first `text` columns are words and the rest figures."""
+
+    def cell(kind: str, index: int, content: Child) -> Html:
+        scope = "col" if kind == "th" else None
+        return tag(kind, content, class_=None if index < text else "number", scope=scope)
+
+    header = tag("tr", [cell("th", index, name) for index, name in enumerate(head)])
+    body = [tag("tr", [cell("td", index, c) for index, c in enumerate(row)]) for row in rows]
+    whole = tag("table", tag("thead", header), tag("tbody", body))
+    return tag("div", whole, class_="scroll", tabindex=0, role="group", aria_label="Table")
+
+
+def frame(status: Status, page: Rendered, *, view: str) -> Html:
+    """The whole document around a page's own part."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", page.title),
+        tag("link", rel="icon", href="/static/pulse.svg", type="image/svg+xml"),
+        tag("link", rel="stylesheet", href="/static/page.css"),
+        tag("script", src="/static/page.js", defer=True),
+    )
+    lost = tag("p", id="lost", role="alert", hidden=True)
+    body = tag(
+        "body",
+        tag("a", "Skip to the page", href="#main", class_="skip"),
+        tag("div", side(status), class_="side"),
+        tag("main", lost, page.whole, id="main", tabindex=-1),
+        _KEYS,
+        data_view=view,
+    )
+    return tag("html", head, body, lang="en")
+
+
+def side(status: Status) -> Html:
+    """The places of the console; a figure where something is open."""
+    number = sum(1 for incident in status["incidents"] if is_open(incident))
+    badge = tag("span", number, class_="badge", aria_label=f"{number} open") if number else None
+    places = [
+        tag("a", "Pulse", href="/"),
+        tag("a", "Incidents", badge, href="/#incidents"),
+        tag("a", "Accounts", href="/#hottest"),
+        tag("a", "Pipeline", href="/#trust"),
+    ]
+    return tag(
+        "nav",
+        tag("p", "Usage Pulse", class_="brand"),
+        tag("ul", [tag("li", place) for place in places]),
+        tag("p", "press ? for keys", class_="hint"),
+        aria_label="Places",
+        id="nav",
+    )
+
+
+def live_line(status: Status) -> Html:
+    """The mark in the corner: how far this page is behind the events."""
+    delay = status["delay_ms"]
+    behind = f", {duration(delay['p50'])} behind" if delay else ""
+    mark: list[Child] = [
+        tag("span", "●", aria_hidden="true", class_="dot"),
+        " ",
+        tag("strong", "live"),
+        behind,
+    ]
+    return tag(
+        "p", tag("span", mark, class_="live"), tag("span", status["mode"], class_="mode"), id="live"
+    )
+
+
+_KEYS = tag(
+    "dialog",
+    tag("h2", "Keys"),
+    facts(
+        [
+            ("next, previous incident", tag("span", tag("kbd", "j"), " ", tag("kbd", "k"))),
+            ("open it", tag("kbd", "Enter")),
+            ("back to Pulse", tag("kbd", "p")),
+            ("read a chart", tag("span", tag("kbd", "←"), " ", tag("kbd", "→"))),
+            ("close", tag("kbd", "Esc")),
+        ]
+    ),
+    id="keys",
+    aria_label="Keys",
+)

@@ -1,0 +1,120 @@
+"""What the pages read from the store: short questions with integer times, remembered for a moment.
+
+Stands between the store's `query` and the pages. Answers are kept for a few seconds and shared by
+all viewers, so ten open browsers cost the store as much as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dashboards.live.model import Incident, Query, Row
+from dashboards.live.series import MINUTE
+from dashboards.live.shared import Shared
+
+__all__ = ["Reader"]
+
+_MINUTES = """
+SELECT account_id, toUnixTimestamp(minute) * 1000 AS at, requests, prompt_tokens,
+       completion_tokens, errors, throttled
+FROM account_minute WHERE {where} ORDER BY account_id, minute LIMIT 100000"""
+_INCIDENTS = """
+SELECT incident_id, kind, account_id, org_id, state, severity,
+       toUnixTimestamp64Milli(started_at) AS started_at,
+       toUnixTimestamp64Milli(last_seen_at) AS last_seen_at,
+       toUnixTimestamp64Milli(resolved_at) AS resolved_at,
+       findings, reopened, metric, window_s, peak_observed AS observed, expected, p_value,
+       threshold, sentence, policy_version, kafka_partition
+FROM incidents WHERE """
+_FINDINGS = """
+SELECT finding_id, detector, metric, toUnixTimestamp64Milli(window_start) AS window_start,
+       toUnixTimestamp64Milli(window_end) AS window_end, window_s, observed, expected, p_value,
+       threshold, toJSONString(drivers) AS drivers, sentence, sql, incident_id
+FROM findings FINAL WHERE """
+_GAPS = """
+SELECT toUnixTimestamp64Milli(started_at) AS started_at,
+       toUnixTimestamp64Milli(ended_at) AS ended_at, sentence
+FROM pipeline_gaps FINAL WHERE kafka_partition = {partition}
+   AND pipeline_gaps.ended_at >= fromUnixTimestamp64Milli({start})
+   AND pipeline_gaps.started_at <= fromUnixTimestamp64Milli({end})
+ORDER BY started_at LIMIT 100"""
+
+
+class Reader:
+    """Questions of the pages to the store; raises what the store raises (`StoreError`)."""
+
+    def __init__(self, query: Query, *, keep: float = 4.0) -> None:
+        self._query = query
+        self._shared: Shared[list[Row]] = Shared(keep)
+
+    async def close(self) -> None:
+        """Ends questions that are still under way."""
+        await self._shared.close()
+
+    async def minutes(self, account_id: str, start: int, end: int) -> list[Row]:
+        """Rows of `account_minute` of one account, from `start` to `end` (epoch ms)."""
+        where = "account_id = {account} AND minute >= {start} AND minute <= {end}"
+        parameters = {"account": account_id, "start": start // 1000, "end": end // 1000}
+        return await self._ask(_MINUTES.replace("{where}", where), parameters)
+
+    async def minutes_around(self, incidents: Sequence[Incident], before: int) -> list[Row]:
+        """Rows of `account_minute` around several incidents, in one question."""
+        parts, parameters = [], dict[str, Any]()
+        for index, incident in enumerate(incidents):
+            names = f"{{account{index}}}", f"{{start{index}}}", f"{{end{index}}}"
+            parts.append("(account_id = {} AND minute BETWEEN {} AND {})".format(*names))
+            # Whole minutes only: the same question is asked again and answered from memory.
+            start = (incident["started_at"] - before) // MINUTE * 60
+            end = (incident["last_seen_at"] // MINUTE + 15) * 60
+            parameters |= {f"account{index}": incident["account_id"]}
+            parameters |= {f"start{index}": start, f"end{index}": end}
+        if not parts:
+            return []
+        return await self._ask(_MINUTES.replace("{where}", " OR ".join(parts)), parameters)
+
+    async def latest_minute(self, account_id: str) -> int | None:
+        """Start of the last minute in which the account did anything (epoch ms)."""
+        sql = (
+            "SELECT count() AS rows, toUnixTimestamp(max(minute)) * 1000 AS at "
+            "FROM account_minute WHERE account_id = {account}"
+        )
+        rows = await self._ask(sql, {"account": account_id})
+        return int(rows[0]["at"]) if rows and rows[0]["rows"] else None
+
+    async def incident(self, incident_id: str) -> Row | None:
+        """The incident as it stands, or None."""
+        rows = await self._ask(_INCIDENTS + "incident_id = {incident}", {"incident": incident_id})
+        return rows[0] if rows else None
+
+    async def incidents_of(self, account_id: str) -> list[Row]:
+        """The account's last incidents, newest first."""
+        where = "account_id = {account} ORDER BY started_at DESC LIMIT 20"
+        return await self._ask(_INCIDENTS + where, {"account": account_id})
+
+    async def findings(self, incident_id: str, limit: int = 200) -> list[Row]:
+        """Findings of an incident, newest first."""
+        where = "incident_id = {incident} ORDER BY window_end DESC LIMIT {limit}"
+        return await self._ask(_FINDINGS + where, {"incident": incident_id, "limit": limit})
+
+    async def findings_of(self, account_id: str, limit: int = 50) -> list[Row]:
+        """The account's last findings, newest first."""
+        where = "account_id = {account} ORDER BY window_end DESC LIMIT {limit}"
+        return await self._ask(_FINDINGS + where, {"account": account_id, "limit": limit})
+
+    async def gaps(self, partition: int, start: int, end: int) -> list[Row]:
+        """Spans of a partition the pipeline did not see."""
+        return await self._ask(_GAPS, {"partition": partition, "start": start, "end": end})
+
+    async def _ask(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+        key = sql + repr(sorted(parameters.items()))
+        return await self._shared.get(key, lambda: self._fetch(sql, parameters))
+
+    async def _fetch(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+        rows = await self._query(sql.strip(), parameters)
+        return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """Strings may cross Arrow as bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -1,0 +1,140 @@
+"""The addresses of the local page: pages, live updates, status, health, and a few listed files."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from dashboards.live.html import document
+from dashboards.live.parts import Rendered, frame, side
+from dashboards.live.views import Views, address
+from dashboards.live.words import faults
+
+__all__ = ["MOST_VIEWERS", "Routes"]
+
+MOST_VIEWERS = 64
+_BEAT = 1.0
+#: Pages that ask the store are made again less often than the one that lives on memory.
+_EVERY = {"pulse": 1}
+_SELDOM = 4
+_STATIC = Path(__file__).parent / "static"
+_FILES = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "pulse.svg": "image/svg+xml",
+}
+
+
+class Routes:
+    """Handlers of one page; `stopping` lets the live updates end."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+        self._viewers = 0
+        self.stopping = asyncio.Event()
+
+    def add_to(self, app: web.Application) -> None:
+        """Register every address."""
+        app.router.add_get("/", self._pulse)
+        app.router.add_get("/incident/{id}", self._incident)
+        app.router.add_get("/account/", self._account)
+        app.router.add_get("/account/{id}", self._account)
+        app.router.add_get("/events", self._events)
+        app.router.add_get("/status.json", self._status)
+        app.router.add_get("/healthz", self._health)
+        app.router.add_get("/static/{name}", self._file)
+
+    async def _pulse(self, request: web.Request) -> web.Response:
+        return await self._page("pulse", "")
+
+    async def _incident(self, request: web.Request) -> web.Response:
+        return await self._page("incident", request.match_info["id"])
+
+    async def _account(self, request: web.Request) -> web.Response:
+        identity = request.match_info.get("id") or request.query.get("id", "")
+        return await self._page("account", identity)
+
+    async def _page(self, page: str, identity: str) -> web.Response:
+        rendered = await self._views.render(page, identity)
+        root = frame(self._views.status(), rendered, view=address(page, identity))
+        return web.Response(
+            status=rendered.status, text=document(root), content_type="text/html", charset="utf-8"
+        )
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events: every second what changed, or an empty sign of life."""
+        if self._viewers >= MOST_VIEWERS:
+            raise web.HTTPServiceUnavailable(reason=f"{MOST_VIEWERS} viewers are open already")
+        page, identity = request.query.get("page", "pulse"), request.query.get("id", "")
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        self._viewers += 1
+        try:
+            await self._send(response, page, identity)
+        except ConnectionResetError:
+            pass  # The viewer left.
+        finally:
+            self._viewers -= 1
+        return response
+
+    async def _send(self, response: web.StreamResponse, page: str, identity: str) -> None:
+        sent: dict[str, str] = {}
+        beat, every = 0, _EVERY.get(page, _SELDOM)
+        while not self.stopping.is_set():
+            patch: dict[str, Any] = {}
+            if beat % every == 0:
+                patch = self._patch(await self._views.render(page, identity), sent)
+            beat += 1
+            text = json.dumps(patch, separators=(",", ":"), ensure_ascii=False)
+            await response.write(f"data: {text}\n\n".encode("utf-8", "replace"))
+            try:
+                await asyncio.wait_for(self.stopping.wait(), _BEAT)
+            except TimeoutError:
+                continue
+
+    def _patch(self, rendered: Rendered, sent: dict[str, str]) -> dict[str, Any]:
+        """Pieces that differ from what this viewer has; `sent` is brought up to date."""
+        if rendered.status >= 500:
+            sent.clear()
+            return {"trouble": "The store does not answer: what stands here is not current."}
+        pieces = {"nav": side(self._views.status()).text}
+        pieces |= {name: piece.text for name, piece in rendered.pieces.items()}
+        changed = {name: text for name, text in pieces.items() if sent.get(name) != text}
+        sent.update(changed)
+        return {"title": rendered.title, "pieces": changed} if changed else {}
+
+    async def _status(self, request: web.Request) -> web.Response:
+        text = json.dumps(_finite(self._views.status()), allow_nan=False)
+        return web.Response(text=text, content_type="application/json")
+
+    async def _health(self, request: web.Request) -> web.Response:
+        found = faults(self._views.status())
+        text = "; ".join(found) if found else "healthy"
+        return web.Response(status=503 if found else 200, text=text + "\n")
+
+    async def _file(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in _FILES:
+            raise web.HTTPNotFound
+        content = await asyncio.to_thread((_STATIC / name).read_bytes)
+        headers = {"Cache-Control": "no-cache"}
+        return web.Response(
+            body=content, content_type=_FILES[name], charset="utf-8", headers=headers
+        )
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no infinity: such numbers become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value

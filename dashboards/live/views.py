@@ -1,0 +1,93 @@
+"""Which page an address means, and how it is made; used by the routes and by the live updates."""
+
+from __future__ import annotations
+
+from typing import cast
+from urllib.parse import urlencode
+
+from dashboards.live.account import account_page
+from dashboards.live.html import Html, tag
+from dashboards.live.incident import find, incident_page
+from dashboards.live.model import Query, Status, StatusSource
+from dashboards.live.overview import overview, title
+from dashboards.live.parts import Rendered, live_line
+from dashboards.live.read import Reader
+from dashboards.live.shared import Shared
+from streams.errors import StoreError
+
+__all__ = ["Views", "address"]
+
+
+class Views:
+    """Makes pages from the worker's status and the store; the same page at most once a second."""
+
+    def __init__(self, status: StatusSource, query: Query) -> None:
+        self._source = status
+        self._reader = Reader(query)
+        self._shared: Shared[Rendered] = Shared(keep=0.9)
+
+    def status(self) -> Status:
+        """The worker at this moment."""
+        return cast(Status, self._source())
+
+    async def render(self, page: str, identity: str) -> Rendered:
+        """The page called `page` ("pulse", "incident" or "account") about `identity`."""
+        return await self._shared.get(address(page, identity), lambda: self._make(page, identity))
+
+    async def close(self) -> None:
+        """Ends what is still under way."""
+        await self._shared.close()
+        await self._reader.close()
+
+    async def _make(self, page: str, identity: str) -> Rendered:
+        status = self.status()
+        try:
+            if page == "pulse":
+                return await overview(status, self._reader)
+            if page == "incident":
+                return await self._incident(identity, status)
+            if page == "account":
+                return await self._account(identity, status)
+        except StoreError as error:
+            heading = "The store does not answer."
+            detail = f"{error}. This page comes back by itself when it does."
+            return _note(status, heading, detail, 503)
+        return _note(status, "There is no such page.", "The places are listed beside.", 404)
+
+    async def _incident(self, identity: str, status: Status) -> Rendered:
+        found = await find(identity, status, self._reader)
+        if found is None:
+            detail = f"{identity} is neither open nor stored; it may have been in another store."
+            return _note(status, "No such incident.", detail, 404)
+        incident, row = found
+        whole = await incident_page(incident, row, status, self._reader)
+        return Rendered(whole, _isolated(incident["sentence"]), {"view": whole})
+
+    async def _account(self, identity: str, status: Status) -> Rendered:
+        whole = await account_page(identity, status, self._reader)
+        if whole is None:
+            detail = tag("span", tag("bdi", identity), " has sent no event that is stored here.")
+            return _note(status, "No such account.", detail, 404)
+        return Rendered(whole, _isolated(identity) + " · Usage Pulse", {"view": whole})
+
+
+def address(page: str, identity: str) -> str:
+    """The page as the query of its live updates."""
+    return urlencode({"page": page, "id": identity})
+
+
+def _isolated(text: str) -> str:
+    """Text for a tab's title: its direction must not spill over."""
+    return f"⁨{text}⁩"
+
+
+def _note(status: Status, heading: str, detail: Html | str, code: int) -> Rendered:
+    whole = tag(
+        "div",
+        live_line(status),
+        tag("h1", heading, id="headline"),
+        tag("p", detail, class_="detail"),
+        tag("p", tag("a", "Back to Pulse", href="/", class_="button"), class_="actions"),
+        id="view",
+    )
+    return Rendered(whole, title(status), {"view": whole}, code)

@@ -1,0 +1,152 @@
+"""Numbers as a colleague would say them, and the sentence that heads the page.
+
+Stands between the status of a worker and everything a person reads: the page and the terminal say
+the same thing because both take their words from here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dashboards.live.model import Status, is_open
+
+__all__ = ["Verdict", "chance", "compact", "count", "duration", "faults", "verdict", "window"]
+
+#: Event time may lag this far behind the clock before "all clear" is withheld (live modes only).
+BEHIND_MS = 60_000
+#: A span without sight keeps "all clear" away for as long as the hottest windows can reach into it.
+GAP_MEMORY_MS = 60 * 60_000
+
+_NUMBERS = (
+    *("no", "one", "two", "three", "four", "five", "six"),
+    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
+)
+_SCALES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
+#: Below this a p-value tells about the model's tail, not about the world.
+_SMALLEST_CHANCE = 1e-9
+
+
+def count(value: float) -> str:
+    """1240 -> 1,240; fractions keep one digit, and what is not a number is a dash."""
+    if not math.isfinite(value):
+        return "–"
+    if float(value).is_integer() or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:,.1f}"
+
+
+def compact(value: float) -> str:
+    """412345 -> 412k, 1900000 -> 1.9M; below 10,000 every digit."""
+    if not math.isfinite(value) or abs(value) < 10_000:
+        return count(value)
+    for scale, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= 0.9995 * scale:
+            short = value / scale
+            return f"{short:.1f}{letter}" if abs(short) < 9.95 else f"{short:.0f}{letter}"
+    return count(value)
+
+
+def duration(milliseconds: float | None) -> str:
+    """A span in the largest unit that keeps it readable: 18 ms, 0.9 s, 12 min, 3 h, 4 days."""
+    if milliseconds is None or not math.isfinite(milliseconds):
+        return "–"
+    size = abs(milliseconds)
+    if size < 100:
+        return f"{milliseconds:.0f} ms"
+    if size < 9_950:
+        return f"{milliseconds / 1000:.1f} s"
+    if size < 120_000:
+        return f"{milliseconds / 1000:.0f} s"
+    if size < 7_200_000:
+        return f"{milliseconds / 60_000:.0f} min"
+    if size < 172_800_000:
+        return f"{milliseconds / 3_600_000:.0f} h"
+    return f"{milliseconds / 86_400_000:.0f} days"
+
+
+def window(seconds: float) -> str:
+    """The name of a window: 1 minute, 5 minutes, 1 hour, 24 hours."""
+    for size, name in ((3600, "hour"), (60, "minute")):
+        if seconds >= size and seconds % size == 0:
+            number = int(seconds // size)
+            return f"{number} {name}" + ("" if number == 1 else "s")
+    return f"{count(seconds)} seconds"
+
+
+def chance(p_value: float) -> str:
+    """A p-value as odds: 1.1e-5 -> "1 in 90,000"."""
+    if not math.isfinite(p_value) or p_value < 0:
+        return "chance unknown"
+    if p_value < _SMALLEST_CHANCE:
+        return "less than 1 in a billion"
+    odds = 1 / p_value
+    if odds < 1.5:
+        return "nothing unusual"
+    # One digit: how far out in the tail a model sees is not known better than that.
+    odds = round(odds, -math.floor(math.log10(odds)))
+    for scale, name in _SCALES:
+        if odds >= scale:
+            return f"1 in {odds / scale:.0f} {name}"
+    return f"1 in {odds:,.0f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The heading of the page, the line below it, and whether an all clear can be believed."""
+
+    heading: str
+    detail: str
+    trusted: bool
+
+
+def verdict(status: Status) -> Verdict:
+    """What to say first. "All clear." only where the pipeline saw everything in time."""
+    doubts = faults(status) + _doubts(status)
+    number = sum(1 for incident in status["incidents"] if is_open(incident))
+    watching = f"Watching {count(status['accounts'])} account" + _plural(status["accounts"])
+    if number:
+        word = _NUMBERS[number].capitalize() if number < len(_NUMBERS) else count(number)
+        needs = "incident needs" if number == 1 else "incidents need"
+        return Verdict(f"{word} {needs} you.", _sentences(watching, *doubts), not doubts)
+    if doubts:
+        return Verdict("Quiet, but not all clear.", _sentences(*doubts, watching), False)
+    if not status["stored"] and not status["accounts"]:
+        return Verdict("Waiting for the first events.", _FIRST, False)
+    return Verdict("All clear.", _sentences(watching, _WOULD_APPEAR), True)
+
+
+_FIRST = "Broker and store answer; nothing has arrived on the topic of events yet."
+_WOULD_APPEAR = "An account that leaves its own usual range appears here within seconds"
+
+
+def faults(status: Status) -> list[str]:
+    """Why this worker cannot do its work now; empty when it can."""
+    found = []
+    if not status["store"]["ok"]:
+        found.append(status["store"]["sentence"] or "The store does not answer")
+    if not status["broker"]["ok"]:
+        found.append(status["broker"]["sentence"] or "The broker does not answer")
+    return found
+
+
+def _doubts(status: Status) -> list[str]:
+    found = []
+    live, watermark = status["mode"] != "replay", status["watermark"]
+    behind = status["now"] - watermark if watermark is not None and live else 0
+    if behind > BEHIND_MS:
+        found.append(f"Scoring is {duration(behind)} behind: what happened since is not judged yet")
+    reference = status["now"] if live or watermark is None else watermark
+    for gap in status["gaps"]:
+        ended = gap["ended_at"]
+        if ended is None or reference - ended < GAP_MEMORY_MS:
+            found.append(gap["sentence"])
+    return found
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(part if part.endswith((".", "!", "?")) else part + "." for part in parts)
+
+
+def _plural(number: float) -> str:
+    return "" if number == 1 else "s"

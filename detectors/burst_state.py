@@ -1,0 +1,155 @@
+"""What the burst detector remembers of an account, and how it learns; judged by `detectors.burst`.
+
+Two memories with two paces: `observe` keeps the record (largest window sums, an hour at a time),
+`learn` the baseline (five-minute sums). Both take a state and return a new one. Time that passed
+while the account was idle is made good in closed form when it is next touched, or looked at.
+
+A tick that ends at `now_ms` belongs to the hour and to the five minutes it closes: 11:00:00 is the
+last tick of the hour from 10 to 11. Event times are above zero.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from detectors.base import BoolArray, FloatArray, IntArray, State
+from detectors.burst_parameters import SERIES, WINDOWS_S, Parameters
+from detectors.forgetting import decay, discounted_steps
+
+__all__ = ["BASELINE_MS", "HOUR_MS", "STATE", "history", "is_warm", "learn", "observe", "record"]
+
+HOUR_MS: Final = 3_600_000
+BASELINE_MS: Final = 300_000
+_FIVE_MINUTES: Final = WINDOWS_S.index(300)
+_AGE_MAX: Final = int(np.iinfo(np.uint16).max)
+_SHAPE: Final = (len(WINDOWS_S), len(SERIES))
+
+# The record is kept as a value and its age rather than decayed in place: the largest decayed value
+# is always some hour's own peak, so a person can be told what it was and when.
+STATE: Final = np.dtype(
+    [
+        ("first_seen_ms", "<i8"),  # end of the first tick with a count; 0: never seen
+        ("record", "<f8", _SHAPE),  # peak of the hour that holds the record
+        ("peak", "<f8", _SHAPE),  # largest sums of the running hour
+        ("total", "<f8", (len(SERIES),)),  # discounted sum of the winsorised five-minute sums
+        ("squares", "<f8", (len(SERIES),)),  # and of their squares
+        ("hour", "<u4"),  # the running hour, since 1970
+        ("closed", "<u4"),  # five-minute windows since 1970 that are learned, or passed over idle
+        ("learned", "<u4"),  # how many of them since the account was first seen
+        ("record_age_h", "<u2", _SHAPE),  # whole hours between the record's and the running hour
+    ]
+)
+
+
+def is_warm(state: State, now_ms: int, parameters: Parameters) -> BoolArray:
+    """(n,) true once `warm_up_windows` five-minute windows have passed since first seen."""
+    first = state["first_seen_ms"]
+    known: BoolArray = first > 0
+    old_enough: BoolArray = now_ms - first >= parameters.warm_up_windows * BASELINE_MS
+    return known & old_enough
+
+
+def record(
+    state: State, now_ms: int, parameters: Parameters
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """M as the hour of `now_ms` began, the peak it stems from, and that peak's age; (n, 3, 2) each.
+
+    Hour by hour, M <- max(M * decay, peak of the finished hour), taken over all hours at once: when
+    k hours ended since the account was last observed, the peak that waits has faded k - 1 times.
+    """
+    half_life = parameters.record_half_life_h
+    passed = _hours_passed(state, now_ms)
+    value: FloatArray = state["record"]
+    age = state["record_age_h"].astype(np.int64)
+    if not passed.any():
+        return value * decay(age, half_life), value, age
+    each = passed[:, None, None]
+    age += each
+    faded = value * decay(age, half_life)
+    waiting = np.maximum(each - 1, 0)
+    challenger = state["peak"] * decay(waiting, half_life)
+    beaten = (each > 0) & (challenger >= faded)
+    return (
+        np.where(beaten, challenger, faded),
+        np.where(beaten, state["peak"], value),
+        np.where(beaten, waiting, age),
+    )
+
+
+def history(
+    state: State, now_ms: int, parameters: Parameters
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Discounted sums of x and x**2 (n, 2) and their weight (n, 1) of windows closed before now."""
+    closed = (now_ms - 1) // BASELINE_MS
+    idle = np.where(state["first_seen_ms"] > 0, closed - state["closed"].astype(np.int64), 0)
+    return _with_idle(state, np.maximum(idle, 0), parameters)
+
+
+def observe(state: State, sums: FloatArray, now_ms: int, parameters: Parameters) -> State:
+    """A new state that remembers the window sums (n, 3, 2) of the tick that ends at `now_ms`.
+
+    Call it after `score`, for the accounts scored. Sets `first_seen_ms` at the first touch.
+    """
+    new = state.copy()
+    passed = _hours_passed(state, now_ms)
+    if passed.any():
+        _, new["record"], age = record(state, now_ms, parameters)
+        new["record_age_h"] = np.minimum(age, _AGE_MAX)
+        new["peak"][passed > 0] = 0.0
+        new["hour"] += passed.astype(np.uint32)
+    fresh = (state["first_seen_ms"] == 0) & (sums > 0.0).any(axis=(1, 2))
+    if fresh.any():
+        new["first_seen_ms"][fresh] = now_ms
+        new["hour"][fresh] = (now_ms - 1) // HOUR_MS
+        new["closed"][fresh] = (now_ms - 1) // BASELINE_MS
+    new["peak"] = np.maximum(new["peak"], sums)
+    return new
+
+
+def learn(
+    state: State, five_minute_sums: FloatArray, window_end_ms: int, parameters: Parameters
+) -> State:
+    """A new state that has learned the five minutes (n, 2) that ended at `window_end_ms`.
+
+    For accounts active in that window; windows skipped since the last one count as zeros. A window
+    that is learned already, and an account that `observe` never saw, leave the row as it is. After
+    the warm-up a sum counts as at most `winsor_factor` * M + `winsor_margin`.
+
+    Raises:
+        ValueError: `window_end_ms` is no multiple of five minutes.
+    """
+    if window_end_ms % BASELINE_MS:
+        raise ValueError(f"burst: a window ends at a multiple of 300,000 ms, got {window_end_ms}")
+    index = window_end_ms // BASELINE_MS
+    steps = index - state["closed"].astype(np.int64)
+    due = (steps > 0) & (state["first_seen_ms"] > 0)
+
+    best = record(state, window_end_ms, parameters)[0][:, _FIVE_MINUTES, :]
+    cap = parameters.winsor_factor * best + np.array(parameters.winsor_margin)
+    warm = is_warm(state, window_end_ms, parameters)[:, None]
+    counted = np.where(warm, np.minimum(five_minute_sums, cap), five_minute_sums)
+
+    total, squares, _ = _with_idle(state, np.maximum(steps, 0), parameters)
+    new = state.copy()
+    new["total"] = np.where(due[:, None], total + counted, state["total"])
+    new["squares"] = np.where(due[:, None], squares + counted * counted, state["squares"])
+    new["closed"][due] = index
+    new["learned"] += np.where(due, steps, 0).astype(np.uint32)
+    return new
+
+
+def _hours_passed(state: State, now_ms: int) -> IntArray:
+    passed = (now_ms - 1) // HOUR_MS - state["hour"].astype(np.int64)
+    seen: IntArray = np.where(state["first_seen_ms"] > 0, np.maximum(passed, 0), 0)
+    return seen
+
+
+def _with_idle(
+    state: State, idle: IntArray, parameters: Parameters
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    half_life = parameters.baseline_half_life_windows
+    kept = decay(idle, half_life)[:, None]
+    weight = discounted_steps(state["learned"].astype(np.int64) + idle, half_life)[:, None]
+    return state["total"] * kept, state["squares"] * kept, weight

@@ -1,0 +1,104 @@
+"""What the commands share: the settings in force, the options that override them, and JSON output."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from streams.errors import UsageError
+from streams.settings import Settings, load
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+__all__ = [
+    "Globals",
+    "as_json",
+    "broker_option",
+    "data_option",
+    "json_option",
+    "load_settings",
+    "require_broker",
+    "store_option",
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """Options in front of the command."""
+
+    config: Path | None = None
+    debug: bool = False
+
+
+def load_settings(ctx: click.Context, **overrides: object) -> Settings:
+    """Settings in force for this command; an option that was not given (None) overrides nothing."""
+    shared = ctx.find_object(Globals) or Globals()
+    return load(overrides, file=shared.config)
+
+
+def data_option(command: Command) -> Command:
+    """`--data DIR`."""
+    return click.option(
+        "--data",
+        metavar="DIR",
+        shell_complete=_directories,
+        help="Directory of the embedded store.",
+    )(command)
+
+
+def store_option(command: Command) -> Command:
+    """`--store URL`."""
+    return click.option(
+        "--store", metavar="URL", help="ClickHouse server, clickhouse://host:9000/database."
+    )(command)
+
+
+def broker_option(command: Command) -> Command:
+    """`--broker HOST:PORT`."""
+    return click.option("--broker", metavar="HOST:PORT,...", help="Kafka to connect to.")(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json`."""
+    return click.option("--json", "json_", is_flag=True, help="Print JSON.")(command)
+
+
+def require_broker(settings: Settings) -> None:
+    """The embedded broker lives inside `pulse up`; other processes need an address."""
+    if not settings.broker:
+        raise UsageError("no broker given: use --broker HOST:PORT or set PULSE_BROKER")
+
+
+def as_json(value: object) -> str:
+    """JSON of rows as they come from the store; times as ISO 8601 in UTC, bytes as text or hex."""
+    return json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime.datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+        text = aware.astimezone(datetime.UTC).isoformat(timespec="milliseconds")
+        return text.replace("+00:00", "Z")
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value.hex()
+    return str(value)
+
+
+def _directories(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]

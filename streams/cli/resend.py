@@ -1,0 +1,67 @@
+"""Sends the bytes of dead letters to the topic again and records that, for `pulse dead-letters`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from streams.errors import DataDirectoryLocked
+from streams.settings import Settings
+
+__all__ = ["record", "send"]
+
+TIMEOUT_S = 30.0
+
+
+def send(settings: Settings, contents: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Send each as one message; partition and offset of each, once the broker has them all.
+
+    Raises:
+        BrokerUnavailable: not all were taken.
+    """
+    from kafka import KafkaProducer
+    from kafka.errors import KafkaError
+
+    from streams.broker.connection import kafka_arguments, quiet, unreachable
+
+    quiet()
+    try:
+        producer = KafkaProducer(
+            **kafka_arguments(settings), acks="all", max_request_size=8 * 1024**2
+        )
+        try:
+            sent = [
+                producer.send(settings.topic, value=content, key=_key(content))
+                for content in contents
+            ]
+            producer.flush(TIMEOUT_S)
+            done = [future.get(TIMEOUT_S) for future in sent]
+        finally:
+            producer.close(TIMEOUT_S)
+    except KafkaError as error:
+        raise unreachable(settings) from error
+    return [(metadata.partition, metadata.offset) for metadata in done]
+
+
+def _key(content: bytes) -> bytes | None:
+    """The account, so that the event meets the account's others; None when it cannot be told."""
+    try:
+        event = json.loads(content.split(b"\n", 1)[0])
+    except ValueError:
+        return None
+    account = event.get("account_id") if isinstance(event, dict) else None
+    return account.encode() if isinstance(account, str) and account else None
+
+
+def record(settings: Settings, letters: list[str], by: str) -> None:
+    """Remember that `letters` were sent again, here or through the owner of the directory."""
+    from streams.cli.opening import opened
+    from streams.storage.readers import record_retries
+    from streams.storage.socket import SOCKET_NAME, tell_retried
+
+    try:
+        with opened(settings, wait=0.5) as store:
+            record_retries(store, letters, by)
+    except DataDirectoryLocked:
+        tell_retried(Path(settings.data) / SOCKET_NAME, letters, by)

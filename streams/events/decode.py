@@ -1,0 +1,236 @@
+"""Messages to columns: one fast path for chunks of clean lines, a careful one for the rest.
+
+Second stage of ingest. A chunk of one to two thousand lines stays in the processor's cache; when a
+chunk does not decode, its messages are decoded one by one, and the lines of a bad message one by
+one, so that a bad event costs only itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from streams.events.columns import EVENT_SCHEMA, FIELDS, NaiveTime, to_columns
+from streams.events.letters import DeadLetter, refusal
+from streams.events.schema import MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, Event, Heartbeat
+
+__all__ = ["CHUNK_LINES", "Decoded", "Messages", "decode"]
+
+CHUNK_LINES: Final = 1500
+
+_HEARTBEAT_PREFIX: Final = b'{"heartbeat"'
+_strict = msgspec.json.Decoder(Event)
+_loose = msgspec.json.Decoder(msgspec.defstruct("Loose", [], bases=(Event,), forbid_unknown_fields=False))
+_raw = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_event_id = attrgetter("event_id")
+_heartbeat = msgspec.json.Decoder(Heartbeat)
+_KNOWN: Final = frozenset(FIELDS)
+_REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Messages of one partition in order: values, offsets and the broker's times (epoch ms)."""
+
+    values: Sequence[bytes | None]
+    offsets: Sequence[int]
+    times: Sequence[int]
+
+
+@dataclass(slots=True)
+class Decoded:
+    """Columns of the good events with their places, the dead letters, and the heartbeats.
+
+    `batches[i]` (EVENT_SCHEMA) goes with `offsets`, `lines`, `times` and `hashes` (of the event_id,
+    good within this process) of the same rows, in order.
+    A heartbeat `(row, ms)` stands before row `row`.
+    """
+
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    offsets: list[np.ndarray] = field(default_factory=list)
+    lines: list[np.ndarray] = field(default_factory=list)
+    times: list[np.ndarray] = field(default_factory=list)
+    hashes: list[np.ndarray] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    heartbeats: list[tuple[int, int]] = field(default_factory=list)
+    rows: int = 0
+
+    def table(self) -> pa.Table:
+        """All good events as one table (dictionaries unified)."""
+        return pa.Table.from_batches(self.batches, EVENT_SCHEMA).unify_dictionaries()
+
+    def _add(
+        self,
+        events: Sequence[Event],
+        extra: Sequence[dict[str, str]] | None,
+        offsets: np.ndarray,
+        lines: np.ndarray,
+        times: np.ndarray,
+    ) -> None:
+        self.batches.append(to_columns(events, extra))
+        self.offsets.append(offsets)
+        self.lines.append(lines)
+        self.times.append(times)
+        self.hashes.append(np.fromiter(map(hash, map(_event_id, events)), np.int64, len(events)))
+        self.rows += len(events)
+
+
+def decode(messages: Messages) -> Decoded:
+    """Decode messages in order; nothing is lost: each line is a row, a dead letter or a heartbeat."""
+    decoded = Decoded()
+    for part in _chunks(messages):
+        _decode_chunk(part, decoded)
+    return decoded
+
+
+def _chunks(messages: Messages) -> Iterator[Messages]:
+    """Runs of messages with about CHUNK_LINES lines; messages of many lines stand for themselves."""
+    values, count = messages.values, len(messages.values)
+    start = 0
+    while start < count:
+        stop = min(count, start + CHUNK_LINES)
+        sample = values[start]
+        lines = 1 if sample is None else max(1, sample.count(b"\n"))
+        stop = min(stop, start + max(1, CHUNK_LINES // lines))
+        yield Messages(values[start:stop], messages.offsets[start:stop], messages.times[start:stop])
+        start = stop
+
+
+def _decode_chunk(part: Messages, decoded: Decoded) -> None:
+    if not _decode_clean(part, decoded):
+        for value, offset, time in zip(part.values, part.offsets, part.times, strict=True):
+            _decode_message(value, offset, time, decoded)
+
+
+def _decode_clean(part: Messages, decoded: Decoded) -> bool:
+    """The fast path; False, with nothing added, when any line of the chunk needs care."""
+    values = part.values
+    if None in values or any(v.startswith(_HEARTBEAT_PREFIX) for v in values):  # type: ignore[union-attr]
+        return False
+    clean: Sequence[bytes] = values  # type: ignore[assignment]
+    if max(map(len, clean)) > MAX_EVENT_BYTES and not _lines_fit(clean):
+        return False
+    joined = b"\n".join(clean)
+    extra: list[dict[str, str]] | None = None
+    try:
+        try:
+            events = _strict.decode_lines(joined)
+        except msgspec.ValidationError as error:
+            if "unknown field" not in str(error):
+                return False
+            events = _loose.decode_lines(joined)
+            extra = [_unknown(row) for row in _raw.decode_lines(joined)]
+        per_message = _lines_per_message(joined, clean)
+        if int(per_message.sum()) != len(events) or not events:
+            return False
+        offsets = np.repeat(np.asarray(part.offsets, np.uint64), per_message)
+        times = np.repeat(np.asarray(part.times, np.int64), per_message)
+        decoded._add(events, extra, offsets, _line_numbers(per_message), times)
+    except (*_REFUSED, NaiveTime, pa.ArrowException, OverflowError):
+        return False
+    return True
+
+
+def _lines_fit(values: Sequence[bytes]) -> bool:
+    for value in values:
+        if len(value) > MAX_MESSAGE_BYTES:
+            return False
+        if len(value) > MAX_EVENT_BYTES:
+            breaks = np.flatnonzero(np.frombuffer(value, np.uint8) == 10)
+            ends = np.concatenate(([-1], breaks, [len(value)]))
+            if int(np.diff(ends).max()) - 1 > MAX_EVENT_BYTES:
+                return False
+    return True
+
+
+def _lines_per_message(joined: bytes, values: Sequence[bytes]) -> np.ndarray:
+    if joined.count(b"\n") == len(values) - 1:
+        return np.ones(len(values), np.int64)
+    counts = [value.count(b"\n") + (not value.endswith(b"\n")) for value in values]
+    return np.asarray(counts, np.int64)
+
+
+def _line_numbers(per_message: np.ndarray) -> np.ndarray:
+    starts = np.cumsum(per_message) - per_message
+    return (np.arange(int(per_message.sum())) - np.repeat(starts, per_message)).astype(np.uint32)
+
+
+def _unknown(row: dict[str, msgspec.Raw]) -> dict[str, str]:
+    return {name: bytes(value).decode() for name, value in row.items() if name not in _KNOWN}
+
+
+def _decode_message(value: bytes | None, offset: int, time: int, decoded: Decoded) -> None:
+    """The careful path: one message, line by line."""
+    if not value or not value.strip():
+        letter = DeadLetter(offset, 0, "empty", "expected an event, got an empty message", value or b"", time)
+        decoded.dead.append(letter)
+        return
+    if len(value) > MAX_MESSAGE_BYTES:
+        sentence = f"expected at most {MAX_MESSAGE_BYTES} bytes a message, got {len(value)}"
+        decoded.dead.append(DeadLetter(offset, 0, "message_too_large", sentence, value, time))
+        return
+    if value.startswith(_HEARTBEAT_PREFIX) and _take_heartbeat(value, decoded):
+        return
+    lines = [(number, line) for number, line in enumerate(value.split(b"\n")) if line.strip()]
+    if len(lines) > 1 and (whole := _one_object(value)) is not None:
+        _add_events([(0, *whole)], offset, time, decoded)
+        return
+    good: list[tuple[int, Event, dict[str, str]]] = []
+    for number, line in lines:
+        try:
+            if len(line) > MAX_EVENT_BYTES:
+                sentence = f"expected at most {MAX_EVENT_BYTES} bytes an event, got {len(line)}"
+                decoded.dead.append(DeadLetter(offset, number, "event_too_large", sentence, line, time))
+                continue
+            good.append((number, *_decode_line(line)))
+        except NaiveTime:
+            sentence = "field `ts` or `account_created_at`: expected RFC 3339 with an offset from UTC"
+            decoded.dead.append(DeadLetter(offset, number, "naive_time", sentence, line, time))
+        except (*_REFUSED, pa.ArrowException, OverflowError) as error:
+            decoded.dead.append(DeadLetter(offset, number, *refusal(line, error), line, time))
+    if good:
+        _add_events(good, offset, time, decoded)
+
+
+def _take_heartbeat(value: bytes, decoded: Decoded) -> bool:
+    try:
+        decoded.heartbeats.append((decoded.rows, _heartbeat.decode(value).heartbeat))
+    except _REFUSED:
+        return False
+    return True
+
+
+def _one_object(value: bytes) -> tuple[Event, dict[str, str]] | None:
+    """A message that is one pretty-printed object, or None."""
+    if len(value) > MAX_EVENT_BYTES:
+        return None
+    try:
+        return _decode_line(value)
+    except (*_REFUSED, NaiveTime, pa.ArrowException, OverflowError):
+        return None
+
+
+def _decode_line(line: bytes) -> tuple[Event, dict[str, str]]:
+    event = _loose.decode(line)
+    extra = _unknown(_raw.decode(line))
+    to_columns([event], [extra])  # what cannot become a column is refused here, alone
+    return event, extra
+
+
+def _add_events(
+    good: list[tuple[int, Event, dict[str, str]]], offset: int, time: int, decoded: Decoded
+) -> None:
+    count = len(good)
+    decoded._add(
+        [event for _, event, _ in good],
+        [extra for _, _, extra in good],
+        np.full(count, offset, np.uint64),
+        np.fromiter((number for number, _, _ in good), np.uint32, count),
+        np.full(count, time, np.int64),
+    )

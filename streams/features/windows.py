@@ -1,0 +1,114 @@
+"""Reading rolling features out of account records that stand at the current tick."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.events.schema import MODERATION_CATEGORIES
+from streams.features.layout import COUNTS, DISTINCTS, MINUTE, MINUTE_COUNTS, TOKENS, Layout
+from streams.features.rows import SCORE_UNIT
+from streams.features.update import advance
+
+__all__ = ["WINDOW_NAMES", "burst_sums", "features", "five_minute_sums", "standing_at", "totals"]
+
+#: Suffix of a feature's name by ring.
+WINDOW_NAMES: Final = {"minute": "1m", "five": "5m", "hour": "1h", "day": "24h"}
+
+
+def burst_sums(state: Any, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, 3, 2): requests and tokens over the windows of 1, 5 and 60 minutes."""
+    sums = np.empty((len(rows), 3, 2), np.float64)
+    for place, ring in enumerate(("minute", "five", "hour")):
+        sums[:, place, 0] = state[f"{ring}_counts"][rows, :, 0].sum(axis=1, dtype=np.int64)
+        sums[:, place, 1] = state[f"{ring}_tokens"][rows].sum(axis=(1, 2), dtype=np.int64)
+    return sums
+
+
+def five_minute_sums(
+    state: Any, stamp: NDArray[np.int64], rows: NDArray[np.int64], boundary: int
+) -> NDArray[np.float64]:
+    """(n, 2): requests and tokens of the five whole minutes that end at `boundary` (epoch ms)."""
+    end = boundary // MINUTE
+    bucket = end - 5 + (np.arange(5) - (end - 5)) % 5  # which minute each slot stands for
+    held = bucket[None, :] <= ((stamp[rows] - 1) // MINUTE)[:, None]
+    sums = np.empty((len(rows), 2), np.float64)
+    sums[:, 0] = (state["five_counts"][rows, :, 0] * held).sum(axis=1, dtype=np.int64)
+    sums[:, 1] = (state["five_tokens"][rows].sum(axis=2, dtype=np.int64) * held).sum(axis=1)
+    return sums
+
+
+def totals(state: Any, layout: Layout) -> dict[str, NDArray[np.uint64]]:
+    """The few sums that `account_state` shows as columns, (n,) each."""
+    result = {
+        f"requests_{WINDOW_NAMES[ring.name]}": state[f"{ring.name}_counts"][:, :, 0].sum(axis=1, dtype=np.uint64)
+        for ring in layout.counts
+    }
+    for place, name in enumerate(TOKENS):
+        result[f"{name}_24h"] = state["day_tokens"][:, :, place].sum(axis=1, dtype=np.uint64)
+    return result
+
+
+def standing_at(state: Any, layout: Layout, stamp: NDArray[np.int64], rows: NDArray[np.int64], tick: int) -> Any:
+    """A copy of the records of `rows`, moved on to `tick` as if they had been touched then."""
+    copy, stamps = state[rows].copy(), stamp[rows].copy()
+    advance(copy, layout, np.arange(len(rows)), stamps, tick)
+    return copy
+
+
+def features(state: Any, layout: Layout) -> dict[str, NDArray[np.float64]]:
+    """Every rolling feature of records that stand at one tick, by name and window (n,) each.
+
+    `requests_5m`, `prompt_tokens_1h`, `addresses_24h` (linear counting, Whang et al. 1990), ...;
+    `short_share_*` and `template_share_1h` are shares of requests in 0..1, the latter a lower
+    bound; `moderation_<category>_mean_1h` and `_max_1h` lie in 0..1.
+    """
+    result: dict[str, NDArray[np.float64]] = {}
+    for ring in layout.counts:
+        window = WINDOW_NAMES[ring.name]
+        counts = state[f"{ring.name}_counts"].sum(axis=1, dtype=np.int64)
+        for place, name in enumerate(MINUTE_COUNTS if ring.name == "minute" else COUNTS):
+            result[f"{name}_{window}"] = counts[:, place].astype(np.float64)
+        tokens = state[f"{ring.name}_tokens"].sum(axis=1, dtype=np.uint64)
+        for place, name in enumerate(TOKENS):
+            result[f"{name}_{window}"] = tokens[:, place].astype(np.float64)
+        if ring.name != "minute":
+            short = result.pop(f"short_outputs_{window}")
+            result[f"short_share_{window}"] = _share(short, result[f"requests_{window}"])
+    for ring in layout.distincts:
+        window = WINDOW_NAMES[ring.name.removesuffix("_distinct")]
+        words = np.bitwise_or.reduce(state[ring.name], axis=1)
+        for place, name in enumerate(DISTINCTS):
+            result[f"{name}_{window}"] = _distinct(words[:, place])
+    for ring in layout.moderation:
+        window = WINDOW_NAMES[ring.name.removesuffix("_moderation")]
+        requests = result[f"requests_{window}"]
+        total = state[f"{ring.name}_sum"].sum(axis=1, dtype=np.int64) * SCORE_UNIT
+        peak = state[f"{ring.name}_max"].max(axis=1) * SCORE_UNIT
+        for place, category in enumerate(MODERATION_CATEGORIES):
+            result[f"moderation_{category}_mean_{window}"] = _share(total[:, place], requests)
+            result[f"moderation_{category}_max_{window}"] = peak[:, place].astype(np.float64)
+    result["template_share_1h"] = _template_share(state, result["requests_1h"])
+    result["quota_1h"] = state["quota"].max(axis=1).astype(np.float64)
+    return result
+
+
+def _share(part: Any, whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.minimum(1.0, np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0))
+
+
+def _distinct(words: Any) -> NDArray[np.float64]:
+    """Linear counting: m bits of which z are zero stand for -m ln(z/m) distinct values."""
+    size = words.dtype.itemsize * 8
+    zero = size - np.bitwise_count(words).astype(np.float64)
+    return np.rint(-size * np.log(np.maximum(zero, 0.5) / size)) + 0.0
+
+
+def _template_share(state: Any, requests: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Largest weight of one template over the buckets of an hour, as a share of its requests."""
+    candidate, weight = state["templates_candidate"], state["templates_weight"].astype(np.int64)
+    same = candidate[:, :, None] == candidate[:, None, :]
+    best = (same * weight[:, None, :]).sum(axis=2).max(axis=1)
+    return _share(best.astype(np.float64), requests)

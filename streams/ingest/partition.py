@@ -1,0 +1,271 @@
+"""One partition of `usage.events` on this worker: from fetched messages to stored findings.
+
+The middle of the flow. `prepare` decodes and judges a fetch without side effects; `commit` stores
+its events and dead letters, folds it, stores what was found, and last the marker from which another
+worker would go on. A crash anywhere in between is made good by `recover`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from streams.events.decode import Messages, decode
+from streams.events.letters import DeadLetter
+from streams.features import snapshot as snapshots
+from streams.features.fold import Fold, Policy
+from streams.features.rows import word_codes
+from streams.features.watermark import LATE, NEVER, TOO_LATE, Watermark
+from streams.ingest import tables
+from streams.ingest.duplicates import first_of_each, stored_before
+from streams.ingest.recovery import Recovered, identity_hashes, push_table, recover
+from streams.ingest.sink import Known, store_findings
+from streams.ingest.times import TimeRules
+from streams.storage.base import Store
+
+__all__ = ["Batch", "Context", "Counts", "Partition"]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all partitions of a worker share; times in ms."""
+
+    store: Store
+    policy: Policy
+    topic: str
+    stream_id: str
+    stream_registered: int
+    worker: str
+    times: TimeRules
+    lateness_ms: int
+    late_limit_ms: int
+    dedup_window_ms: int
+    dedup_capacity: int
+    snapshot_every_s: float
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the lines of a batch."""
+
+    messages: int = 0
+    events: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    dead: int = 0
+    late: int = 0
+    too_late: int = 0
+
+
+@dataclass(slots=True)
+class Batch:
+    """A judged fetch, ready to be stored."""
+
+    first_offset: int
+    next_offset: int
+    events: pa.Table
+    offsets: NDArray[np.uint64]
+    lines: NDArray[np.uint32]
+    identities: NDArray[np.uint64]
+    heartbeats: list[tuple[int, int]]
+    letters: list[DeadLetter]
+    broker_time: int
+    counts: Counts = field(default_factory=Counts)
+
+
+class Partition:
+    """State of one assigned partition; `position` is the next offset it has not seen."""
+
+    def __init__(self, context: Context, number: int) -> None:
+        self.context = context
+        self.number = number
+        self._recovered(
+            recover(
+                context.store,
+                context.policy,
+                context.stream_id,
+                number,
+                context.dedup_window_ms,
+                context.dedup_capacity,
+            )
+        )
+
+    def _recovered(self, state: Recovered) -> None:
+        context = self.context
+        self.fold: Fold = state.fold
+        self.position: int | None = state.marker
+        self.fresh = state.marker is None  # nothing of this stream was processed yet
+        self.watermark = Watermark(
+            context.policy.tick_ms, context.lateness_ms, context.late_limit_ms, state.watermark
+        )
+        self.identities = state.identities
+        self.snapshot = state.snapshot
+        self.since = state.since
+        self.marker = state.marker or 0
+        self._places, self._letters = state.places, state.letters
+        self._known = Known.load(context.store, self.number, state.after)
+        self._snapshot_due = time.monotonic() + context.snapshot_every_s
+        token = f"{context.stream_id}:{self.number}:recovered:{state.after}"
+        store_findings(
+            context.store, state.found, self._known, self.number, token, context.now_ms()
+        )
+
+    def prepare(self, messages: Messages, next_offset: int) -> Batch:
+        """Decode a fetch, refuse what breaks the rules, leave out what was stored before."""
+        context = self.context
+        decoded = decode(messages)
+        offsets = np.concatenate([np.zeros(0, np.uint64), *decoded.offsets])
+        lines = np.concatenate([np.zeros(0, np.uint32), *decoded.lines])
+        times = np.concatenate([np.zeros(0, np.int64), *decoded.times])
+        hashes = np.concatenate([np.zeros(0, np.int64), *decoded.hashes])
+        events = decoded.table()
+        counts = Counts(messages=len(messages.values), events=decoded.rows)
+        refused, letters = context.times.refuse(events, offsets, lines, times, messages)
+        letters = sorted(decoded.dead + letters, key=lambda letter: (letter.offset, letter.line))
+        codes, names = word_codes(events, "account_id")
+        identities = identity_hashes(hashes, codes, names)
+        kept = ~refused
+        kept &= first_of_each(identities, events, kept)
+        kept &= ~self._stored_before(identities, events, kept)
+        counts.dead = len(letters)
+        counts.duplicates = int(len(kept) - kept.sum() - refused.sum())
+        heartbeats = decoded.heartbeats
+        if not kept.all():
+            before = np.concatenate(([0], np.cumsum(kept)))
+            heartbeats = [(int(before[row]), ms) for row, ms in heartbeats]
+            events = events.filter(pa.array(kept))
+            offsets, lines, identities = offsets[kept], lines[kept], identities[kept]
+        counts.stored = len(offsets)
+        return Batch(
+            first_offset=messages.offsets[0],
+            next_offset=next_offset,
+            events=events,
+            offsets=offsets,
+            lines=lines,
+            identities=identities,
+            heartbeats=heartbeats,
+            letters=letters,
+            broker_time=max(messages.times),
+            counts=counts,
+        )
+
+    def _stored_before(
+        self, identities: NDArray[np.uint64], events: pa.Table, kept: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        ts = _millis(events)
+        suspects = np.flatnonzero(kept & ~self.identities.certainly_new(identities, ts))
+        found = np.zeros(len(ts), bool)
+        if len(suspects):
+            hits = stored_before(
+                self.context.store, events, ts, suspects, self.identities.known_since,
+                (self.context.stream_id, self.number, self.marker),
+            )
+            found[suspects[hits]] = True
+        return found
+
+    def commit(self, batch: Batch) -> Counts:
+        """Store a prepared batch whole; returns what became of it."""
+        context, counts = self.context, batch.counts
+        now_ms = context.now_ms()
+        ts = _millis(batch.events)
+        self._maybe_rewind(ts)
+        counted = self.watermark.take(ts, batch.heartbeats)
+        counts.late = int((counted.late == LATE).sum())
+        counts.too_late = int((counted.late == TOO_LATE).sum())
+        rows = tables.event_table(
+            batch.events, batch.offsets, batch.lines, counted, context.stream_id, self.number, now_ms
+        )
+        token = f"{context.stream_id}:{self.number}:{batch.first_offset}:{batch.next_offset}"
+        self._store_events(rows, batch, token)
+        self._store_letters(batch, token, now_ms)
+        self.identities.add(batch.identities, ts, self.watermark.value)
+        counting = counted.tick < NEVER
+        if counting.all():
+            push_table(self.fold, rows, counted.tick)
+        elif counting.any():
+            push_table(self.fold, rows.filter(pa.array(counting)), counted.tick[counting])
+        found = self.fold.advance(self.watermark.value)
+        if found:
+            store_findings(context.store, found, self._known, self.number, token, context.now_ms())
+        self._store_marker(batch, now_ms)
+        return counts
+
+    def _store_events(self, rows: pa.Table, batch: Batch, token: str) -> None:
+        if self._places:
+            places = zip(batch.offsets.tolist(), batch.lines.tolist(), strict=True)
+            missing = np.array([place not in self._places for place in places], bool)
+            if not missing.all():
+                rows, token = rows.filter(pa.array(missing)), f"{token}:rest"
+        if rows.num_rows:
+            self.context.store.insert("events", rows, token)
+
+    def _store_letters(self, batch: Batch, token: str, now_ms: int) -> None:
+        letters = self.new_letters(batch)
+        if letters:
+            context = self.context
+            rows = tables.letter_table(letters, context.topic, context.stream_id, self.number, now_ms)
+            context.store.insert("dead_letters", rows, f"{token}:letters")
+
+    def new_letters(self, batch: Batch) -> list[DeadLetter]:
+        """Dead letters of a batch that were not stored before."""
+        return [item for item in batch.letters if (item.offset, item.line) not in self._letters]
+
+    def _store_marker(self, batch: Batch, now_ms: int) -> None:
+        context, counts = self.context, batch.counts
+        moment = pa.timestamp("ms", "UTC")
+        row = {
+            "stream_id": pa.array([context.stream_id]),
+            "kafka_partition": pa.array([self.number], pa.uint32()),
+            "first_offset": pa.array([batch.first_offset], pa.uint64()),
+            "next_offset": pa.array([batch.next_offset], pa.uint64()),
+            "watermark": pa.array([self.watermark.value], pa.int64()).cast(moment),
+            "broker_time": pa.array([batch.broker_time], pa.int64()).cast(moment),
+            "stored_at": pa.array([now_ms], pa.int64()).cast(moment),
+            "worker": pa.array([context.worker]),
+        }
+        for name in ("messages", "events", "stored", "duplicates", "dead", "late", "too_late"):
+            row[name] = pa.array([getattr(counts, name)], pa.uint64())
+        token = f"{context.stream_id}:{self.number}:{batch.first_offset}:{batch.next_offset}:marker"
+        context.store.insert("ingest_log", pa.table(row), token)
+        self.position = self.marker = batch.next_offset
+        self.fresh = False
+        if self._places or self._letters:
+            self._places = {place for place in self._places if place[0] >= self.marker}
+            self._letters = {place for place in self._letters if place[0] >= self.marker}
+
+    def _maybe_rewind(self, ts: NDArray[np.int64]) -> None:
+        """A replay that starts before everything known opens a timeline of its own."""
+        if not self.fresh or not len(ts) or not self.context.times.replay:
+            return
+        if int(ts[0]) >= self.watermark.value - self.context.late_limit_ms:
+            return
+        self.fold = Fold(self.context.policy)
+        self.fold.closed = int(ts[0]) // self.context.policy.tick_ms * self.context.policy.tick_ms
+        self.watermark.value = self.fold.closed
+        self.since = self.context.stream_registered
+        self.snapshot = self._save()
+
+    def _save(self) -> snapshots.Snapshot:
+        context = self.context
+        return snapshots.save(
+            context.store, self.number, self.fold, self.snapshot, self.since, context.now_ms()
+        )
+
+    def maybe_snapshot(self, *, at_once: bool = False) -> bool:
+        """Write a snapshot when it is time (or now); True when one was written."""
+        if not at_once and time.monotonic() < self._snapshot_due:
+            return False
+        if self.fold.closed and (self.snapshot is None or self.snapshot.tick < self.fold.closed):
+            self.snapshot = self._save()
+        self._snapshot_due = time.monotonic() + self.context.snapshot_every_s
+        return True
+
+
+def _millis(events: pa.Table) -> NDArray[np.int64]:
+    return np.asarray(events.column("ts").cast(pa.int64()).to_numpy(), np.int64)

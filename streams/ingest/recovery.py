@@ -1,0 +1,205 @@
+"""Taking over a partition: everything a worker knows of it, read back from the store.
+
+Called when a partition is assigned. The rows below the marker (`ingest_log`) are folded again on
+top of the latest snapshot; rows stored beyond it, by a worker that died in the middle of a batch,
+are remembered by their place and skipped when Kafka delivers them again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from streams.features import snapshot as snapshots
+from streams.features.fold import Findings, Fold, Policy
+from streams.features.rows import ROW_COLUMNS, rows_from_table, word_codes
+from streams.features.snapshot import Snapshot
+from streams.features.watermark import NEVER
+from streams.ingest.identities import RecentIdentities
+from streams.storage.base import Store
+
+__all__ = ["Recovered", "identity_hashes", "push_table", "recover", "register_stream"]
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What is known of a partition; `marker` is None when this stream was never processed."""
+
+    fold: Fold
+    watermark: int
+    marker: int | None
+    snapshot: Snapshot | None
+    since: int
+    identities: RecentIdentities
+    found: Findings
+    after: int  # findings about ticks after this one are made again by `found` and what follows
+    places: set[tuple[int, int]] = field(default_factory=set)
+    letters: set[tuple[int, int]] = field(default_factory=set)
+
+
+def register_stream(store: Store, stream_id: str, topic: str) -> int:
+    """Note a stream at its first sight; returns when that was (epoch ms)."""
+    sql = (
+        "SELECT toUnixTimestamp64Milli(min(registered_at)) AS at FROM streams "
+        "WHERE stream_id = {stream_id} HAVING count() > 0"
+    )
+    rows = store.query(sql, {"stream_id": stream_id}).to_pylist()
+    if rows:
+        return int(rows[0]["at"])
+    now_ms = time.time_ns() // 1_000_000
+    moment = pa.array([now_ms], pa.int64()).cast(pa.timestamp("ms", "UTC"))
+    row = pa.table({"stream_id": [stream_id], "topic": [topic], "registered_at": moment})
+    store.insert("streams", row)
+    return now_ms
+
+
+def recover(
+    store: Store, policy: Policy, stream_id: str, partition: int, dedup_window_ms: int, dedup_capacity: int
+) -> Recovered:
+    """Rebuild one partition from stored rows; costs what came after the last snapshot."""
+    fold = Fold(policy)
+    known = snapshots.latest(store, partition, fold.layout.identity)
+    since = 0
+    if known is not None:
+        snapshots.load(store, partition, fold, *known)
+        since = known[0].since
+    after = fold.closed
+    marker, watermark = _marker(store, stream_id, partition, since)
+    found = _fold_rows(store, fold, stream_id, partition, marker or 0, since, watermark)
+    state = Recovered(
+        fold=fold,
+        watermark=watermark,
+        marker=marker,
+        snapshot=None if known is None else known[0],
+        since=since,
+        identities=RecentIdentities(dedup_window_ms, dedup_capacity),
+        found=found,
+        after=after,
+    )
+    unfinished = {"stream_id": stream_id, "partition": partition, "marker": marker or 0}
+    state.places = _places(store, "events", unfinished)
+    state.letters = _places(store, "dead_letters", unfinished)
+    if state.places:
+        _mend_roll_up(store, unfinished)
+    _remember_identities(store, state, unfinished)
+    return state
+
+
+def _marker(store: Store, stream_id: str, partition: int, since: int) -> tuple[int | None, int]:
+    """Next offset of this stream, and the watermark of the timeline."""
+    rows = store.query(
+        "SELECT stream_id, max(next_offset) AS next, toUnixTimestamp64Milli(max(watermark)) AS watermark "
+        "FROM ingest_log WHERE kafka_partition = {partition} AND stream_id IN "
+        "(SELECT stream_id FROM streams WHERE registered_at >= fromUnixTimestamp64Milli({since}, 'UTC')) "
+        "GROUP BY stream_id",
+        {"partition": partition, "since": since},
+    ).to_pylist()
+    marker = next((int(row["next"]) for row in rows if row["stream_id"] == stream_id), None)
+    return marker, max((int(row["watermark"]) for row in rows), default=0)
+
+
+_FINISHED = (
+    "kafka_partition = {partition} AND (stream_id != {stream_id} OR kafka_offset < {marker}) "
+    "AND stream_id IN (SELECT stream_id FROM streams WHERE registered_at >= "
+    "fromUnixTimestamp64Milli({since}, 'UTC'))"
+)
+
+
+def _fold_rows(
+    store: Store, fold: Fold, stream_id: str, partition: int, marker: int, since: int, watermark: int
+) -> Findings:
+    """Fold the finished rows that no snapshot holds; rows of earlier streams are all finished."""
+    found = Findings()
+    columns = ", ".join(ROW_COLUMNS)
+    batches = store.stream(
+        f"SELECT {columns} FROM events WHERE {_FINISHED} "
+        "AND tick > fromUnixTimestamp64Milli({after}, 'UTC') "
+        "AND tick < fromUnixTimestamp64Milli({never}, 'UTC') ORDER BY events.tick",
+        {
+            "partition": partition,
+            "stream_id": stream_id,
+            "marker": marker,
+            "since": since,
+            "after": fold.closed,
+            "never": NEVER,
+        },
+    )
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        tick = np.asarray(table.column("tick").cast(pa.int64()).to_numpy(), np.int64)
+        push_table(fold, table, tick)
+        found += fold.advance(min(watermark, int(tick[-1]) - fold.policy.tick_ms))
+    found += fold.advance(watermark)
+    return found
+
+
+def push_table(fold: Fold, table: pa.Table, tick: NDArray[np.int64]) -> None:
+    """Hand the fold the rows of a table of events that count at some tick."""
+    codes, names = word_codes(table, "account_id")
+    org_codes, orgs = word_codes(table, "org_id")
+    first = np.zeros(len(names), np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    rows = fold.accounts.rows(names, [orgs[code] for code in org_codes[first].tolist()])
+    fold.push(rows_from_table(table, rows[codes], tick))
+
+
+def _places(store: Store, table: str, parameters: dict[str, str | int]) -> set[tuple[int, int]]:
+    rows = store.query(
+        f"SELECT kafka_offset, line FROM {table} WHERE stream_id = {{stream_id}} "
+        "AND kafka_partition = {partition} AND kafka_offset >= {marker}",
+        parameters,
+    )
+    return set(zip(rows.column("kafka_offset").to_pylist(), rows.column("line").to_pylist(), strict=True))
+
+
+_UNFINISHED = "stream_id = {stream_id} AND kafka_partition = {partition} AND kafka_offset >= {marker}"
+_SUMS = ("requests", "prompt_tokens", "completion_tokens", "errors", "throttled", "short_outputs")
+
+
+def _mend_roll_up(store: Store, parameters: dict[str, str | int]) -> None:
+    """A process that dies between the part of `events` and that of its view leaves them apart: add
+    the difference (modulo 2^64, as the sums are) for the minutes the unfinished batch touched."""
+    touched = f"SELECT account_id, toStartOfMinute(ts) FROM events WHERE {_UNFINISHED}"
+    differences = ", ".join(f"raw.{name} - sums.{name} AS {name}" for name in _SUMS)
+    same = " AND ".join(f"raw.{name} = sums.{name}" for name in _SUMS)
+    store.command(
+        f"INSERT INTO account_minute_parts SELECT account_id, minute, {differences} FROM ("
+        "SELECT account_id, toStartOfMinute(ts) AS minute, count() AS requests, "
+        "sum(e.prompt_tokens) AS prompt_tokens, sum(e.completion_tokens) AS completion_tokens, "
+        "countIf(status >= 400 AND status != 429) AS errors, countIf(status = 429) AS throttled, "
+        "countIf(e.completion_tokens > 0 AND e.completion_tokens <= 32) AS short_outputs "
+        f"FROM events AS e WHERE (account_id, toStartOfMinute(ts)) IN ({touched}) "
+        "GROUP BY account_id, minute) AS raw LEFT JOIN (SELECT * FROM account_minute "
+        f"WHERE (account_id, minute) IN ({touched})) AS sums USING (account_id, minute) WHERE NOT ({same})",
+        parameters,
+    )
+
+
+def _remember_identities(store: Store, state: Recovered, parameters: dict[str, str | int]) -> None:
+    """Identities of recent finished events; older ones are looked up when asked for."""
+    start = max(0, state.watermark - state.identities.window_ms)
+    batches = store.stream(
+        f"SELECT account_id, event_id, toUnixTimestamp64Milli(ts) AS ts_ms FROM events WHERE {_FINISHED} "
+        "AND ts >= fromUnixTimestamp64Milli({start}, 'UTC')",
+        {**parameters, "since": 0, "start": start},
+    )
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        hashes = np.fromiter(map(hash, table.column("event_id").to_pylist()), np.int64, table.num_rows)
+        codes, names = word_codes(table, "account_id")
+        ts = np.asarray(table.column("ts_ms").to_numpy(), np.int64)
+        state.identities.add(identity_hashes(hashes, codes, names), ts, 0)
+    state.identities.known_since = start
+
+
+def identity_hashes(
+    event_hashes: NDArray[np.int64], codes: NDArray[np.int64], accounts: list[str]
+) -> NDArray[np.uint64]:
+    """(n,) identity of each event within its account, as 64 bits good in this process only."""
+    account = np.fromiter(map(hash, accounts), np.int64, len(accounts)).view(np.uint64)
+    mixed = account * np.uint64(0x9E37_79B9_7F4A_7C15)
+    return event_hashes.view(np.uint64) ^ mixed[codes]

@@ -1,0 +1,86 @@
+"""Which event times are believed: in the live stream by the broker's clock, in a replay by the data's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from streams.events.decode import Messages
+from streams.events.letters import DeadLetter
+from streams.features.watermark import NEVER
+
+__all__ = ["TimeRules"]
+
+_EARLIEST: Final = 86_400_000  # 1970-01-02: seconds given as milliseconds land before the end of that month
+_SECONDS_AS_MILLIS: Final = 4_102_444_800  # what epoch seconds up to 2100 look like
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRules:
+    """Limits in ms; a replay keeps only those that every time must meet."""
+
+    replay: bool
+    max_ahead_ms: int
+    retention_ms: int
+
+    def refuse(
+        self,
+        events: pa.Table,
+        offsets: NDArray[np.uint64],
+        lines: NDArray[np.uint32],
+        broker: NDArray[np.int64],
+        messages: Messages,
+    ) -> tuple[NDArray[np.bool_], list[DeadLetter]]:
+        """(n,) which events have an impossible time, and a dead letter for each."""
+        ts = np.asarray(events.column("ts").cast(pa.int64()).to_numpy(), np.int64)
+        if self.replay:
+            early, ahead = ts < _EARLIEST, ts >= NEVER
+        else:
+            early, ahead = ts < broker - self.retention_ms, ts > broker + self.max_ahead_ms
+        created = np.asarray(events.column("account_created_at").cast(pa.int64()).to_numpy(), np.int64)
+        unborn = (created < 0) | (created >= NEVER)
+        refused = early | ahead | unborn
+        letters = []
+        by_offset = {offset: place for place, offset in enumerate(messages.offsets)} if refused.any() else {}
+        for row in np.flatnonzero(refused).tolist():
+            place = by_offset[int(offsets[row])]
+            content = _line(messages.values[place] or b"", int(lines[row]))
+            if unborn[row]:
+                reason = "out_of_range"
+                sentence = f"field `account_created_at`: expected a time from 1970 to 2199, got {created[row]}"
+            else:
+                reason = "ts_too_old" if early[row] else "ts_ahead"
+                sentence = self._sentence(int(ts[row]), int(broker[row]), early=bool(early[row]))
+            letters.append(
+                DeadLetter(int(offsets[row]), int(lines[row]), reason, sentence, content, int(broker[row]))
+            )
+        return refused, letters
+
+    def _sentence(self, ts: int, broker: int, *, early: bool) -> str:
+        if early and 0 < ts < _SECONDS_AS_MILLIS:
+            return f"field `ts`: expected epoch milliseconds, got {ts} (seconds?)"
+        if self.replay:
+            return f"field `ts`: expected a time from 1970-01-02 to 2199, got {ts}"
+        if early:
+            days = self.retention_ms // 86_400_000
+            return f"field `ts`: expected at most {days} days before {_text(broker)}, got {_text(ts)}"
+        ahead = self.max_ahead_ms // 1000
+        return f"field `ts`: expected at most {ahead} s after {_text(broker)}, got {_text(ts)}"
+
+
+def _text(ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return str(ms)
+
+
+def _line(value: bytes, line: int) -> bytes:
+    """The line of a message; line 0 of a pretty-printed object is the whole message."""
+    parts = value.split(b"\n")
+    return parts[line] if len(parts) > 1 and parts[line].rstrip().endswith(b"}") else value

@@ -1,0 +1,74 @@
+"""A store that does not give up: what may pass later is tried again, with growing waits, until stored.
+
+Between ingest and the store. Kafka keeps what is not yet stored, so waiting loses nothing; a stop
+asked for in the meantime ends the wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pyarrow as pa
+
+from streams.errors import PulseError, StoreUnavailable
+from streams.storage.base import Parameters, Store
+
+__all__ = ["RetryingStore", "Stopped"]
+
+_log = logging.getLogger(__name__)
+_FIRST_WAIT_S = 0.05
+T = TypeVar("T")
+
+
+class Stopped(PulseError):
+    """The worker was asked to stop while the store could not be written."""
+
+
+class RetryingStore:
+    """`Store` over another one; `trouble` is the sentence of the failure being waited out, or ''."""
+
+    def __init__(self, store: Store, stop: threading.Event, longest_wait_s: float) -> None:
+        self.store = store
+        self.trouble = ""
+        self._stop = stop
+        self._longest_wait_s = longest_wait_s
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> pa.Table:
+        """See `Store.query`."""
+        return self._insist(lambda: self.store.query(sql, parameters))
+
+    def stream(self, sql: str, parameters: Parameters | None = None) -> Iterator[pa.RecordBatch]:
+        """See `Store.stream`; a break in the middle is not retried here but by the caller."""
+        return self.store.stream(sql, parameters)
+
+    def command(self, sql: str, parameters: Parameters | None = None) -> None:
+        """See `Store.command`."""
+        self._insist(lambda: self.store.command(sql, parameters))
+
+    def insert(self, table: str, rows: pa.Table, token: str | None = None) -> None:
+        """See `Store.insert`; the token makes a second try of a stored block harmless."""
+        self._insist(lambda: self.store.insert(table, rows, token))
+
+    def close(self) -> None:
+        """Close the store underneath."""
+        self.store.close()
+
+    def _insist(self, call: Callable[[], T]) -> T:
+        wait = _FIRST_WAIT_S
+        while True:
+            if self._stop.is_set():
+                raise Stopped("stopped before the store had taken everything; Kafka keeps the rest")
+            try:
+                result = call()
+            except StoreUnavailable as error:
+                self.trouble = f"{error}; trying again"
+                _log.warning("%s in %.1f s", self.trouble, wait)
+            else:
+                self.trouble = ""
+                return result
+            self._stop.wait(wait * random.uniform(0.8, 1.2))
+            wait = min(2 * wait, self._longest_wait_s)

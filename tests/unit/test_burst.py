@@ -1,0 +1,198 @@
+"""What an on-call engineer relies on: which traffic the burst detector alarms on, and when not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from detectors import burst
+from detectors.base import State
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+START = 1_700_006_400_000  # an hour begins
+TICK_MINUTES = 1
+PARAMETERS = burst.Parameters()
+
+
+class Account:
+    """One account's minutes played in order, as the fold does: score, observe, learn."""
+
+    def __init__(self, parameters: burst.Parameters = PARAMETERS) -> None:
+        self.parameters = parameters
+        self.state: State = np.zeros(1, dtype=burst.STATE)
+        self.minutes: list[tuple[float, float]] = []
+        self.alarms: list[int] = []
+        self.explanations: list[burst.Explanation] = []
+
+    @property
+    def now_ms(self) -> int:
+        return START + len(self.minutes) * 60_000
+
+    def sums(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        parts = [np.sum(self.minutes[-(s // 60) :], axis=0) for s in burst.WINDOWS_S]
+        return np.array([parts], dtype=np.float64)
+
+    def play(self, requests: Sequence[float], tokens_each: float = 100.0) -> list[int]:
+        """Play one entry a minute; returns the minutes (from the first one ever) that alarmed."""
+        before = len(self.alarms)
+        for count in requests:
+            self.minutes.append((count, count * tokens_each))
+            sums, now_ms = self.sums(), self.now_ms
+            if sums.any():
+                if burst.score(self.state, sums, now_ms, self.parameters).alarm[0]:
+                    self.alarms.append(len(self.minutes) - 1)
+                    self.explanations.append(
+                        burst.explain("acct-17", self.state, sums, now_ms, self.parameters)
+                    )
+                self.state = burst.observe(self.state, sums, now_ms, self.parameters)
+            if now_ms % 300_000 == 0 and sums[0, 1].any():
+                self.state = burst.learn(self.state, sums[:, 1], now_ms, self.parameters)
+        return self.alarms[before:]
+
+
+def usual(minutes: int, seed: int = 1, mean: float = 2.0) -> list[float]:
+    return np.random.default_rng(seed).poisson(mean, minutes).astype(float).tolist()
+
+
+@pytest.fixture
+def warm() -> Account:
+    """Two days of about ten requests in five minutes, without an alarm."""
+    account = Account()
+    assert account.play(usual(2 * 1440)) == []
+    return account
+
+
+def test_a_burst_is_found_within_two_minutes_and_over_and_over_within_its_hour(
+    warm: Account,
+) -> None:
+    start = len(warm.minutes)
+    alarms = warm.play([100.0] * 50)
+    assert alarms[0] - start < 2
+    assert alarms == list(range(alarms[0], start + 50))
+
+
+def test_the_usual_stays_silent_for_a_week(warm: Account) -> None:
+    assert warm.play(usual(7 * 1440, seed=2)) == []
+
+
+def test_few_requests_never_alarm_however_unlikely() -> None:
+    account = Account()
+    account.play([1.0, *[0.0] * (3 * 1440)])
+    assert account.play([29.0]) == []
+    assert account.play([0.0] * 120 + [30.0]) != []
+
+
+def test_many_tokens_in_few_requests_are_found_as_tokens(warm: Account) -> None:
+    assert warm.play([2.0] * 3, tokens_each=200_000.0) != []
+    assert {e.metric for e in warm.explanations} == {"tokens"}
+
+
+def test_an_account_without_history_gets_no_verdict_for_an_hour() -> None:
+    state = np.zeros(1, dtype=burst.STATE)
+    flood = np.full((1, 3, 2), 1e6)
+    never = burst.score(state, flood, START + 5_000, PARAMETERS)
+    assert np.isnan(never.p_value).all()
+    assert not never.alarm.any()
+    state = burst.observe(state, flood, START + 5_000, PARAMETERS)
+    for minutes, verdict in ((59, False), (60, True)):
+        scores = burst.score(state, flood, START + 5_000 + minutes * 60_000, PARAMETERS)
+        assert np.isfinite(scores.p_value).all() == verdict
+
+
+def test_a_second_attack_no_larger_than_the_first_is_missed_until_the_record_has_faded(
+    warm: Account,
+) -> None:
+    attack = [60.0] * 10
+    assert warm.play(attack) != []
+    warm.play(usual(6 * 60, seed=3))
+    assert warm.play(attack) == []  # the price of learning at once, as the docstring says
+    warm.play(usual(6 * 60, seed=4))
+    assert warm.play([240.0] * 10) != []  # a larger one is found
+    warm.play(usual(16 * 1440, seed=5))
+    assert warm.play([240.0] * 10) != []  # and the same, once two half-lives have passed
+
+
+def test_an_honest_level_shift_falls_silent_within_a_day_and_stays_so(warm: Account) -> None:
+    start = len(warm.minutes)
+    alarms = warm.play(usual(3 * 1440, seed=6, mean=40.0))
+    assert alarms, "a twentyfold shift is news"
+    assert alarms[-1] - start < 1440
+    assert alarms[-1] - start < 3 * 60  # in fact within hours
+
+
+def test_an_attack_moves_the_baseline_by_no_more_than_a_winsorised_window(warm: Account) -> None:
+    before = warm.state["total"][0, 0]
+    cap = 2.0 * warm.state["record"][0, 1, 0] + 20.0
+    warm.play([0.0] * (-len(warm.minutes) % 60))
+    warm.play([1e6] * 5)
+    assert warm.state["total"][0, 0] <= before + cap
+
+
+def test_the_sentence_says_who_what_how_much_and_against_what(warm: Account) -> None:
+    warm.play([248.0] * 5)
+    shown = warm.explanations[-1]
+    assert shown.sentence.startswith("acct-17 sent 1,240 requests in 5 minutes; its own record was")
+    assert f"was {shown.drivers['record']:.0f}, " in shown.sentence
+    assert "by its own history)" in shown.sentence
+    assert (shown.observed, shown.window_s, shown.metric) == (1240.0, 300, "requests")
+    assert shown.drivers["expected"] == shown.expected == pytest.approx(10.0, rel=0.1)
+
+
+def test_the_record_in_the_sentence_is_a_count_that_was_seen(warm: Account) -> None:
+    warm.play([0.0] * (-len(warm.minutes) % 60) + [96.0, *[0.0] * (3 * 1440 - 1)])
+    warm.play([500.0] * 2)
+    assert "its own record was 96, 3 days ago" in warm.explanations[-1].sentence
+
+
+def test_an_account_that_had_none_of_it_is_told_so(warm: Account) -> None:
+    silent = Account()
+    silent.play(usual(300), tokens_each=0.0)
+    silent.play([2.0] * 2, tokens_each=100_000.0)
+    assert "it has none on record" in silent.explanations[0].sentence
+
+
+def test_nothing_to_explain_is_an_error(warm: Account) -> None:
+    with pytest.raises(ValueError, match="acct-17 does not alarm"):
+        burst.explain("acct-17", warm.state, warm.sums(), warm.now_ms, PARAMETERS)
+
+
+def test_no_threshold_while_warming_up() -> None:
+    zeros = np.zeros(1, dtype=np.int64)
+    cold = np.zeros(1, dtype=burst.STATE)
+    assert np.isnan(burst.threshold(cold, zeros, zeros, START, PARAMETERS)).all()
+
+
+def test_a_window_learned_twice_counts_once(warm: Account) -> None:
+    ended = warm.now_ms
+    assert ended % 300_000 == 0
+    again = burst.learn(warm.state, np.full((1, 2), 50.0), ended, PARAMETERS)
+    assert again.tobytes() == warm.state.tobytes()
+
+
+def test_a_window_of_an_account_never_observed_is_not_learned() -> None:
+    cold = np.zeros(1, dtype=burst.STATE)
+    assert burst.learn(cold, np.ones((1, 2)), START, PARAMETERS).tobytes() == cold.tobytes()
+
+
+def test_learning_off_the_five_minutes_is_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of 300,000 ms, got 1700006400001"):
+        burst.learn(np.zeros(1, dtype=burst.STATE), np.ones((1, 2)), START + 1, PARAMETERS)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"p_value": 0.0}, "burst p_value: expected a finite number > 0, got 0.0"),
+        ({"p_value": 1.0}, "burst p_value: expected a probability below 1, got 1.0"),
+        ({"ratio": float("nan")}, "burst ratio: expected a finite number >= 0, got nan"),
+        ({"prior_mean": (1.0, -2.0)}, "burst prior_mean: expected a finite number > 0"),
+        ({"dispersion_limits": (2.0, 1.0)}, "burst dispersion_limits: expected \\(low, high\\)"),
+    ],
+)
+def test_a_parameter_out_of_range_is_named(change: dict[str, object], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        dataclasses.replace(PARAMETERS, **change)  # type: ignore[arg-type]
