@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+from dashboards.live.against import blind
 from dashboards.live.chart import Plot, chart
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Row, Status, is_open
@@ -71,7 +72,7 @@ def _timeline(
     """Five-minute sums of a day, its band from the day before where there is one."""
     start = now - _DAY
     minutes = _minutes(rows, metric)
-    points = window_sums(minutes, start, now, 300, status["watermark"])[::5]
+    points = window_sums(minutes, start, now, 300, status["watermark"])[::-5][::-1]
     known = [at for at, _ in minutes]
     before = start - _DAY if known and known[0] < start - _DAY // 2 else start
     spans = [(o["started_at"], o["last_seen_at"] + MINUTE) for o in incidents]
@@ -88,7 +89,7 @@ def _timeline(
         label=f"{metric.capitalize()} in 5 minutes over 24 hours",
         band=usual(calm),
         outside=outside,
-        blind=[(gap["started_at"], gap["ended_at"] or status["now"]) for gap in status["gaps"]],
+        blind=blind(status),
     )
     heading = f"{metric.capitalize()} in 5 minutes, last 24 hours against its usual range"
     return card(heading, chart(plot, key=metric, height=170), key=f"timeline-{metric}")

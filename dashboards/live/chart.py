@@ -82,6 +82,7 @@ def chart(plot: Plot, *, key: str, height: int = 220, seconds: bool = False) -> 
         "svg",
         _grid(plot, floor),
         _drawing(plot, "100%", str(floor)),
+        _values(plot, floor),
         _threshold_label(plot, floor),
         _times(plot, height, seconds),
         class_="chart",
@@ -136,9 +137,21 @@ def _grid(plot: Plot, floor: int) -> list[Html]:
     for value in _ticks(plot.top):
         y = round(floor - value / plot.top * floor, 1)
         parts.append(tag("line", class_="grid", x1="0", x2="100%", y1=y, y2=y))
-        if value:
-            parts.append(tag("text", compact(value), class_="axis", x=0, y=y - 4))
     return parts
+
+
+def _values(plot: Plot, floor: int) -> list[Html]:
+    """Labels of the value axis, inside the plot and above everything, so that no room is lost."""
+    return [
+        tag(
+            "text",
+            compact(value),
+            class_="axis",
+            x=0,
+            y=round(floor - value / plot.top * floor - 4),
+        )
+        for value in _ticks(plot.top)[1:]
+    ]
 
 
 def _times(plot: Plot, height: int, seconds: bool) -> list[Html]:
@@ -158,9 +171,7 @@ def _threshold_label(plot: Plot, floor: int) -> Html | None:
         return None
     y = floor - plot.threshold / plot.top * floor
     y = y - 6 if y > 24 else y + 16
-    return tag(
-        "text", plot.threshold_label, class_="axis", x="100%", y=round(y, 1), text_anchor="end"
-    )
+    return tag("text", plot.threshold_label, class_="axis", x="12%", y=round(y, 1))
 
 
 def _table(plot: Plot, key: str, seconds: bool) -> Html:

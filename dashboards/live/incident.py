@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import cast
 
+from dashboards.live.against import against_usual, span
 from dashboards.live.chart import chart
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Row, Status, is_open
-from dashboards.live.overview import incident_plot
 from dashboards.live.parts import (
     account_path,
     card,
@@ -28,8 +28,7 @@ from dashboards.live.words import chance, count, window
 
 __all__ = ["find", "incident_page"]
 
-_BEFORE = 120 * MINUTE
-_DAY = 24 * 60 * MINUTE
+_LEAST = 90 * MINUTE
 
 
 async def find(
@@ -47,11 +46,11 @@ async def incident_page(
     incident: Incident, row: Row | None, status: Status, reader: Reader
 ) -> Html:
     """The page's own part."""
-    account, start = incident["account_id"], incident["started_at"]
-    end = incident["last_seen_at"] + 30 * MINUTE
-    rows = await reader.minutes(account, start - _BEFORE - incident["window_s"] * 1000, end)
+    account, start, end = span(status, incident, _LEAST)
+    rows = await reader.minutes(account, start, end)
+    gaps = await reader.gaps(row["kafka_partition"], start, end) if row else []
     findings = await reader.findings(incident["incident_id"])
-    plot = incident_plot(status, incident, rows, before=_BEFORE, after=30)
+    plot = against_usual(status, incident, rows, _LEAST, gaps)
     heading = f"{metric_name(incident['metric'], incident['window_s'])} against the usual"
     picture = card(
         heading[0].upper() + heading[1:],

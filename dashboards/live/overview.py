@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dashboards.live.against import against_usual, blind, span
 from dashboards.live.chart import Plot, chart, spark
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Row, Status, is_open
@@ -14,25 +15,26 @@ from dashboards.live.parts import (
     incident_path,
     level,
     live_line,
-    metric_name,
     named,
     state_line,
     table,
 )
 from dashboards.live.read import Reader
-from dashboards.live.series import MINUTE, Point, metric_of, runs_outside, usual, window_sums
+from dashboards.live.series import MINUTE, runs_outside, usual
 from dashboards.live.when import clock
 from dashboards.live.words import compact, count, duration, verdict
 from streams.errors import StoreError
 
-__all__ = ["BEFORE", "overview", "title"]
+__all__ = ["overview", "title"]
 
-#: How much of an account's past stands before an incident's first minute in its small chart.
-BEFORE = 120 * MINUTE
+#: At least this much of an account's past stands before an incident in its small chart.
+_LEAST = 40 * MINUTE
 _MOST_OPEN = 20
 _MOST_RESOLVED = 5
 _FLEET_STEP = 5
 _CELLS = 60
+#: Per cent of dead letters from which on somebody should look at the senders.
+_MANY_DEAD = 0.1
 
 
 async def overview(status: Status, reader: Reader) -> Rendered:
@@ -42,7 +44,8 @@ async def overview(status: Status, reader: Reader) -> Rendered:
     shown, closed = opened[:_MOST_OPEN], resolved[:_MOST_RESOLVED]
     trouble = None
     try:
-        rows = await reader.minutes_around(shown + closed, BEFORE)
+        spans = [span(status, incident, _LEAST) for incident in (*shown, *closed)]
+        rows = await reader.minutes_around(spans)
     except StoreError as error:
         rows, trouble = [], str(error)
     said = verdict(status)
@@ -109,48 +112,14 @@ def _incident(status: Status, incident: Incident, rows: Sequence[Row]) -> Html:
         href=incident_path(incident["incident_id"]),
     )
     above = incident["observed"] / incident["expected"] if incident["expected"] > 0 else 0
-    usually = f"usually about {count(incident['expected'])}"
+    usually = f"usual {count(incident['expected'])}"
     if above >= 1.5:
-        usually += f", {compact(above)} times that"
-    usually += f"; silent below {count(incident['threshold'])}"
+        usually = f"{compact(round(above))} times its usual {count(incident['expected'])}"
+    usually += f"; nothing would have been said below {count(incident['threshold'])}"
     words = tag("div", tag("h3", sentence), tag("p", usually, class_="muted"), state_line(incident))
-    picture = spark(incident_plot(status, incident, rows))
+    picture = spark(against_usual(status, incident, rows, _LEAST))
     kind = level(incident["severity"]) if is_open(incident) else "low"
     return tag("li", words, picture, class_=f"incident {kind}")
-
-
-def incident_plot(
-    status: Status,
-    incident: Incident,
-    rows: Sequence[Row],
-    *,
-    before: int = BEFORE,
-    after: int = 15,
-) -> Plot:
-    """An incident's metric over its window, `before` ms to `after` minutes around it."""
-    metric, window_s = incident["metric"], incident["window_s"]
-    account = incident["account_id"]
-    minutes = [(int(r["at"]), metric_of(r, metric)) for r in rows if r["account_id"] == account]
-    start, end = incident["started_at"] - before, incident["last_seen_at"] + after * MINUTE
-    watermark = status["watermark"]
-    if watermark is not None:
-        end = min(end, max(watermark, incident["last_seen_at"]) + MINUTE)
-    points: list[Point] = window_sums(minutes, start, end, window_s, watermark) if minutes else []
-    calm = [point for point in points if point[0] <= incident["started_at"]]
-    return Plot(
-        points=points,
-        unit=metric_name(metric, window_s),
-        label=f"{account}: {metric_name(metric, window_s)}",
-        band=usual(calm),
-        threshold=incident["threshold"],
-        threshold_label=f"silent below {count(incident['threshold'])}",
-        outside=[(incident["started_at"], incident["last_seen_at"] + MINUTE)],
-        blind=_blind(status),
-    )
-
-
-def _blind(status: Status) -> list[tuple[int, int]]:
-    return [(gap["started_at"], gap["ended_at"] or status["now"]) for gap in status["gaps"]]
 
 
 def _fleet(status: Status) -> Html:
@@ -165,7 +134,7 @@ def _fleet(status: Status) -> Html:
         label="Events a second over the last ten minutes",
         band=band,
         outside=runs_outside(points, band) if band else (),
-        blind=_blind(status),
+        blind=blind(status),
     )
     note = "Pale: what held for nine in ten of these moments." if band else None
     accounts, stored = compact(status["accounts"]), compact(status["stored"])
@@ -216,7 +185,7 @@ def _trust(status: Status) -> Html:
         (duration(delay["p99"]) if delay else "–", "event to stored, p99", False),
         (duration(alert["p99"]) if alert else "none yet", "tick to alert, p99", False),
         (count(status["lag"]), "messages behind", False),
-        (f"{count(status['dead'])} ({share:.3g} %)", "dead letters", status["dead"] > 0),
+        (f"{count(status['dead'])} ({share:.1g} %)", "dead letters", share > _MANY_DEAD),
         (count(status["duplicates"]), "duplicates, counted once", False),
         (late, "late / too late to count", status["too_late"] > 0),
         (write if store["ok"] else "failing", "store write", not store["ok"]),
@@ -250,7 +219,7 @@ def _cells(status: Status) -> Html:
     cells, seen, hidden = [], 0, 0
     for index in range(_CELLS):
         start = end - (_CELLS - index) * step
-        blind = any(a < start + step and b > start for a, b in _blind(status))
+        blind = any(a < start + step and b > start for a, b in blind(status))
         kind = "blind" if blind else "seen" if start // step in busy else "silent"
         seen, hidden = seen + (kind == "seen"), hidden + blind
         cells.append(tag("i", class_=kind))

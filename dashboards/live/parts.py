@@ -110,7 +110,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Child]], *, text: int = 1
     return tag("div", whole, class_="scroll", tabindex=0, role="group", aria_label="Table")
 
 
-def frame(status: Status, page: Rendered, *, view: str) -> Html:
+def frame(status: Status, page: Rendered, *, place: str, view: str) -> Html:
     """The whole document around a page's own part."""
     head = tag(
         "head",
@@ -126,7 +126,7 @@ def frame(status: Status, page: Rendered, *, view: str) -> Html:
     body = tag(
         "body",
         tag("a", "Skip to the page", href="#main", class_="skip"),
-        tag("div", side(status), class_="side"),
+        tag("div", side(status, place), class_="side"),
         tag("main", lost, page.whole, id="main", tabindex=-1),
         _KEYS,
         data_view=view,
@@ -134,20 +134,25 @@ def frame(status: Status, page: Rendered, *, view: str) -> Html:
     return tag("html", head, body, lang="en")
 
 
-def side(status: Status) -> Html:
+def side(status: Status, current: str) -> Html:
     """The places of the console; a figure where something is open."""
     number = sum(1 for incident in status["incidents"] if is_open(incident))
     badge = tag("span", number, class_="badge", aria_label=f"{number} open") if number else None
+
+    def place(page: str, name: str, path: str, *more: Child) -> Html:
+        here = "page" if page == current else None
+        return tag("li", tag("a", name, *more, href=path, aria_current=here))
+
     places = [
-        tag("a", "Pulse", href="/"),
-        tag("a", "Incidents", badge, href="/#incidents"),
-        tag("a", "Accounts", href="/#hottest"),
-        tag("a", "Pipeline", href="/#trust"),
+        place("pulse", "Pulse", "/"),
+        place("incident", "Incidents", "/#incidents", badge),
+        place("account", "Accounts", "/#hottest"),
+        place("pipeline", "Pipeline", "/#trust"),
     ]
     return tag(
         "nav",
         tag("p", "Usage Pulse", class_="brand"),
-        tag("ul", [tag("li", place) for place in places]),
+        tag("ul", places),
         tag("p", "press ? for keys", class_="hint"),
         aria_label="Places",
         id="nav",

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboards.live.model import Incident, Query, Row
+from dashboards.live.model import Query, Row
 from dashboards.live.series import MINUTE
 from dashboards.live.shared import Shared
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "Span"]
+
+#: Account, start and end (epoch ms).
+Span = tuple[str, int, int]
 
 _MINUTES = """
 SELECT account_id, toUnixTimestamp(minute) * 1000 AS at, requests, prompt_tokens,
@@ -34,7 +37,7 @@ SELECT finding_id, detector, metric, toUnixTimestamp64Milli(window_start) AS win
 FROM findings FINAL WHERE """
 _GAPS = """
 SELECT toUnixTimestamp64Milli(started_at) AS started_at,
-       toUnixTimestamp64Milli(ended_at) AS ended_at, sentence
+       toUnixTimestamp64Milli(ended_at) AS ended_at
 FROM pipeline_gaps FINAL WHERE kafka_partition = {partition}
    AND pipeline_gaps.ended_at >= fromUnixTimestamp64Milli({start})
    AND pipeline_gaps.started_at <= fromUnixTimestamp64Milli({end})
@@ -58,17 +61,16 @@ class Reader:
         parameters = {"account": account_id, "start": start // 1000, "end": end // 1000}
         return await self._ask(_MINUTES.replace("{where}", where), parameters)
 
-    async def minutes_around(self, incidents: Sequence[Incident], before: int) -> list[Row]:
-        """Rows of `account_minute` around several incidents, in one question."""
+    async def minutes_around(self, spans: Sequence[Span]) -> list[Row]:
+        """Rows of `account_minute` for several (account, start, end in epoch ms), in one question."""
         parts, parameters = [], dict[str, Any]()
-        for index, incident in enumerate(incidents):
+        for index, (account_id, start, end) in enumerate(spans):
             names = f"{{account{index}}}", f"{{start{index}}}", f"{{end{index}}}"
             parts.append("(account_id = {} AND minute BETWEEN {} AND {})".format(*names))
             # Whole minutes only: the same question is asked again and answered from memory.
-            start = (incident["started_at"] - before) // MINUTE * 60
-            end = (incident["last_seen_at"] // MINUTE + 15) * 60
-            parameters |= {f"account{index}": incident["account_id"]}
-            parameters |= {f"start{index}": start, f"end{index}": end}
+            parameters[f"account{index}"] = account_id
+            parameters[f"start{index}"] = start // MINUTE * 60
+            parameters[f"end{index}"] = end // MINUTE * 60
         if not parts:
             return []
         return await self._ask(_MINUTES.replace("{where}", " OR ".join(parts)), parameters)
@@ -102,9 +104,10 @@ class Reader:
         where = "account_id = {account} ORDER BY window_end DESC LIMIT {limit}"
         return await self._ask(_FINDINGS + where, {"account": account_id, "limit": limit})
 
-    async def gaps(self, partition: int, start: int, end: int) -> list[Row]:
-        """Spans of a partition the pipeline did not see."""
-        return await self._ask(_GAPS, {"partition": partition, "start": start, "end": end})
+    async def gaps(self, partition: int, start: int, end: int) -> list[tuple[int, int]]:
+        """Spans of a partition the pipeline did not see (epoch ms)."""
+        parameters = {"partition": partition, "start": start, "end": end}
+        return [(row["started_at"], row["ended_at"]) for row in await self._ask(_GAPS, parameters)]
 
     async def _ask(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         key = sql + repr(sorted(parameters.items()))

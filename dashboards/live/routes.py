@@ -61,7 +61,7 @@ class Routes:
 
     async def _page(self, page: str, identity: str) -> web.Response:
         rendered = await self._views.render(page, identity)
-        root = frame(self._views.status(), rendered, view=address(page, identity))
+        root = frame(self._views.status(), rendered, place=page, view=address(page, identity))
         return web.Response(
             status=rendered.status, text=document(root), content_type="text/html", charset="utf-8"
         )
@@ -89,7 +89,7 @@ class Routes:
         while not self.stopping.is_set():
             patch: dict[str, Any] = {}
             if beat % every == 0:
-                patch = self._patch(await self._views.render(page, identity), sent)
+                patch = self._patch(page, await self._views.render(page, identity), sent)
             beat += 1
             text = json.dumps(patch, separators=(",", ":"), ensure_ascii=False)
             await response.write(f"data: {text}\n\n".encode("utf-8", "replace"))
@@ -98,12 +98,12 @@ class Routes:
             except TimeoutError:
                 continue
 
-    def _patch(self, rendered: Rendered, sent: dict[str, str]) -> dict[str, Any]:
+    def _patch(self, page: str, rendered: Rendered, sent: dict[str, str]) -> dict[str, Any]:
         """Pieces that differ from what this viewer has; `sent` is brought up to date."""
         if rendered.status >= 500:
             sent.clear()
             return {"trouble": "The store does not answer: what stands here is not current."}
-        pieces = {"nav": side(self._views.status()).text}
+        pieces = {"nav": side(self._views.status(), page).text}
         pieces |= {name: piece.text for name, piece in rendered.pieces.items()}
         changed = {name: text for name, text in pieces.items() if sent.get(name) != text}
         sent.update(changed)

@@ -6,6 +6,7 @@ takes the address of the `embedded` broker for when the settings name none.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -13,7 +14,8 @@ from typing import Any, NamedTuple
 from kafka import KafkaAdminClient, TopicPartition, errors
 from kafka.admin import OffsetSpec
 
-from streams.broker.connection import kafka_arguments, named, unreachable
+from streams.broker.connection import kafka_arguments, named
+from streams.broker.diagnosis import check, unreachable
 from streams.errors import BrokerUnavailable, PulseError, UsageError
 from streams.settings import Settings
 
@@ -26,11 +28,6 @@ _CONNECT_MS = 5_000
 _REQUEST_MS = 15_000
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
-_REFUSED = (
-    errors.SaslAuthenticationFailedError,
-    errors.UnsupportedSaslMechanismError,
-    errors.IllegalSaslStateError,
-)
 _FORBIDDEN = (
     errors.TopicAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,
@@ -42,6 +39,13 @@ _LOST = (
     errors.KafkaProtocolError,
     errors.NodeNotReadyError,
     errors.RequestTimedOutError,
+)
+
+
+_NOT_YET = (
+    errors.CoordinatorNotAvailableError,
+    errors.CoordinatorLoadInProgressError,
+    errors.NotCoordinatorError,
 )
 
 
@@ -83,40 +87,29 @@ def ping(settings: Settings, embedded: str = "") -> Broker:
     return Broker(str(cluster["cluster_id"]), brokers)
 
 
-def create_topics(
-    settings: Settings, partitions: int, replication: int = 1, embedded: str = ""
-) -> list[TopicState]:
+def create_topics(settings: Settings, partitions: int, replication: int = 1) -> list[TopicState]:
     """Creates the topics of events and of dead letters where they do not exist yet.
 
     Raises:
         BrokerUnavailable: the broker cannot be reached.
         UsageError: it refuses, for instance fewer brokers than `replication`.
     """
+    if not settings.broker:
+        raise UsageError("the embedded broker makes its topics itself: set PULSE_BROKER to a Kafka")
     names = (settings.topic, settings.dead_letter_topic)
     wanted = {
         "num_partitions": partitions,
         "replication_factor": replication,
         "configs": {"max.message.bytes": str(MAX_MESSAGE_BYTES)},
     }
-    with _client(settings, embedded) as client:
+    with _client(settings) as client:
         existing = _partitions(client, names)
         missing = [name for name in names if name not in existing]
         if missing:
-            try:
-                client.create_topics(dict.fromkeys(missing, wanted), wait_for_metadata=True)
-            except errors.TopicAlreadyExistsError:
-                pass  # somebody else was faster
-            except (
-                errors.InvalidReplicationFactorError,
-                errors.InvalidPartitionsError,
-                errors.InvalidTopicError,
-                errors.PolicyViolationError,
-                errors.UnknownBrokerIdError,
-            ) as error:
-                raise UsageError(
-                    f"Kafka at {named(settings, embedded)} does not create {', '.join(missing)} with "
-                    f"{partitions} partitions and replication {replication}: {_said(error)}"
-                ) from None
+            answer = client.create_topics(dict.fromkeys(missing, wanted), raise_errors=False)
+            for topic in answer["topics"]:
+                _accept(topic, named(settings))
+            client.wait_for_topics(missing)
         counts = {name: len(found) for name, found in _partitions(client, names).items()}
     return [TopicState(name, counts.get(name, 0), name in missing) for name in names]
 
@@ -134,7 +127,7 @@ def lag(settings: Settings, embedded: str = "") -> list[Lag]:
         if numbers is None:
             raise _no_topic(settings, embedded, topic)
         places = [TopicPartition(topic, number) for number in numbers]
-        group = client.list_group_offsets({settings.group: places}).get(settings.group, {})
+        group = _committed(client, settings.group, places)
         ends = client.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST))
         starts = client.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST))
     result = []
@@ -167,6 +160,25 @@ def stream_id(settings: Settings, topic: str, embedded: str = "") -> str:
     return f"{cluster}/{topic}" if topic_id == _NO_ID else f"{cluster}/{topic}/{topic_id}"
 
 
+def _committed(client: Any, group: str, places: list[TopicPartition]) -> dict[Any, Any]:
+    """Committed offsets by partition; a new cluster first has to make itself a coordinator."""
+    deadline = time.monotonic() + _REQUEST_MS / 1000
+    while True:
+        try:
+            return dict(client.list_group_offsets({group: places}).get(group, {}))
+        except _NOT_YET:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _accept(topic: dict[str, Any], where: str) -> None:
+    """Refuses an answer that is neither "created" nor "somebody else was faster"."""
+    if topic["error_code"] not in (0, errors.TopicAlreadyExistsError.errno):
+        reason = topic.get("error_message") or errors.for_code(topic["error_code"]).description
+        raise UsageError(f"Kafka at {where} does not create topic {topic['name']}: {reason}")
+
+
 def _partitions(client: Any, topics: tuple[str, ...]) -> dict[str, list[int]]:
     """Numbers of the partitions of those topics that exist."""
     return {
@@ -177,9 +189,12 @@ def _partitions(client: Any, topics: tuple[str, ...]) -> dict[str, list[int]]:
 
 
 @contextmanager
-def _client(settings: Settings, embedded: str) -> Iterator[Any]:
+def _client(settings: Settings, embedded: str = "") -> Iterator[Any]:
     """An administration client whose errors are ours."""
     arguments = kafka_arguments(settings, embedded)
+    check(
+        settings, embedded
+    )  # at once and with the reason, where kafka-python tries until it times out
     try:
         with KafkaAdminClient(
             client_id="usage-pulse-admin",
@@ -194,12 +209,6 @@ def _client(settings: Settings, embedded: str) -> Iterator[Any]:
 
 def _translated(error: errors.KafkaError, settings: Settings, embedded: str) -> PulseError:
     where = named(settings, embedded)
-    if isinstance(error, _REFUSED):
-        return UsageError(
-            f"Kafka at {where} refuses user {settings.broker_user!r} "
-            f"({settings.broker_security}, {settings.broker_sasl_mechanism}): {_said(error)}; "
-            "check PULSE_BROKER_USER and PULSE_BROKER_PASSWORD"
-        )
     if isinstance(error, _FORBIDDEN):
         who = f"user {settings.broker_user!r}" if settings.broker_user else "an anonymous client"
         return UsageError(f"Kafka at {where} does not allow this to {who}: {_said(error)}")

@@ -1,37 +1,34 @@
 """How to connect to Kafka, derived once from the settings for each of the two clients.
 
 It stands before everything that talks to the broker: kafka-python produces, administrates and
-measures lag; Faust (through aiokafka) consumes. When a connection fails, `diagnose` says why.
+measures lag; Faust (through aiokafka) consumes; `streams.broker.diagnosis` asks why either failed.
 """
 
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
 from typing import Any
 
 import faust
 
-from streams.errors import BrokerUnavailable, UsageError
+from streams.errors import UsageError
 from streams.settings import Settings
 
 __all__ = [
     "Address",
     "addresses",
-    "diagnose",
     "faust_arguments",
     "kafka_arguments",
+    "librdkafka_arguments",
     "named",
     "quiet",
     "ssl_context",
-    "unreachable",
 ]
 
 Address = tuple[str, int]
 
 _DEFAULT_PORT = 9092
-_PROBE_S = 3.0
 
 #: The embedded broker answers this protocol generation; kafka-python must not negotiate with it.
 _EMBEDDED_API_VERSION = (2, 3)
@@ -104,6 +101,31 @@ def faust_arguments(settings: Settings, embedded: str = "") -> dict[str, Any]:
     return arguments
 
 
+def librdkafka_arguments(settings: Settings, embedded: str = "") -> dict[str, Any]:
+    """Configuration for a confluent-kafka client; the diagnosis uses it.
+
+    Raises:
+        UsageError: settings that contradict each other.
+    """
+    arguments: dict[str, Any] = {"bootstrap.servers": named(settings, embedded)}
+    if not settings.broker:
+        return arguments
+    _check(settings)
+    arguments["security.protocol"] = settings.broker_security
+    if settings.broker_security.startswith("SASL"):
+        arguments |= {
+            "sasl.mechanism": settings.broker_sasl_mechanism,
+            "sasl.username": settings.broker_user,
+            "sasl.password": settings.broker_password,
+        }
+    files = {
+        "ssl.ca.location": settings.broker_ca_file,
+        "ssl.certificate.location": settings.broker_cert_file,
+        "ssl.key.location": settings.broker_key_file or settings.broker_cert_file,
+    }
+    return arguments | {name: path for name, path in files.items() if path}
+
+
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
     """TLS as set, or None without: the broker's certificate and host name are always checked.
 
@@ -122,26 +144,6 @@ def ssl_context(settings: Settings) -> ssl.SSLContext | None:
         except (OSError, ssl.SSLError) as error:
             raise _unusable("broker_cert_file", settings.broker_cert_file, error) from None
     return context
-
-
-def diagnose(settings: Settings, embedded: str = "") -> str:
-    """Why no connection can be made, as in `connection refused`; empty when one can.
-
-    Tries every address until one works: name, connection, TLS handshake. It sends no password.
-    """
-    context = ssl_context(settings) if settings.broker else None
-    reason = ""
-    for address in addresses(settings, embedded):
-        reason = _attempt(address, context)
-        if not reason:
-            break
-    return reason
-
-
-def unreachable(settings: Settings, embedded: str = "", *, cause: str = "") -> BrokerUnavailable:
-    """The error to raise, or to show while trying again; without a `cause` it finds one."""
-    cause = cause or diagnose(settings, embedded) or "it takes connections but does not answer"
-    return BrokerUnavailable(f"cannot reach Kafka at {named(settings, embedded)}: {cause}")
 
 
 def quiet() -> None:
@@ -189,21 +191,3 @@ def _unusable(setting: str, path: str, error: Exception) -> UsageError:
     if isinstance(error, ssl.SSLError):
         return UsageError(f"{setting}: {path}: expected PEM, cannot be used: {error.reason}")
     return UsageError(f"{setting}: {path}: {getattr(error, 'strerror', None) or error}")
-
-
-def _attempt(address: Address, context: ssl.SSLContext | None) -> str:
-    try:
-        with socket.create_connection(address, timeout=_PROBE_S) as connection:
-            if context is not None:
-                context.wrap_socket(connection, server_hostname=address[0]).close()
-    except ssl.SSLCertVerificationError as error:
-        return f"its certificate is not trusted: {error.verify_message}"
-    except ssl.SSLError as error:
-        return f"no TLS connection: {(error.reason or str(error)).lower().replace('_', ' ')}"
-    except socket.gaierror:
-        return f"unknown host {address[0]}"
-    except TimeoutError:
-        return f"no answer within {_PROBE_S:.0f} s"
-    except OSError as error:
-        return (error.strerror or str(error)).lower()
-    return ""

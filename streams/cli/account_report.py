@@ -70,7 +70,7 @@ def report(settings: Settings, account: str, hours: float) -> dict[str, Any]:
     if not int(totals["requests"]):
         raise PulseError(f"no events of account {account!r} are stored")
     state = rows(settings, STATE, {"account": account})
-    limits = {"account": account, "limit": NEWEST}
+    limits: dict[str, str | int] = {"account": account, "limit": NEWEST}
     return {
         "account_id": account,
         "totals": totals,

@@ -52,7 +52,7 @@ def show(
 
 
 def sparkline(values: list[float]) -> str:
-    """One character a value, from the smallest block (a count of its own) to the largest; dots: 0."""
+    """One character a value, the tallest block for the largest; a dot stands for none at all."""
     top = max(values, default=0.0)
     if top <= 0:
         return "·" * len(values)
@@ -70,9 +70,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"{total['errors']:,} errors",
     ]
     timeline = found["timeline"]
-    lines.append(
-        f"  timeline    {timeline['bucket_s'] // 60:,} minutes a character, from {timeline['start']}"
-    )
+    minutes = timeline["bucket_s"] // 60
+    lines.append(f"  timeline    {minutes:,} minutes a character, from {timeline['start']}")
     for name in SERIES:
         values = timeline[name]
         lines.append(f"    {name:9} {sparkline(values)}  most {max(values):,.0f}")

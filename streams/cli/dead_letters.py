@@ -193,7 +193,7 @@ def _place(letter: dict[str, Any]) -> str:
 
 
 def _text(content: bytes) -> str | None:
-    """The bytes as text a terminal can show: no control characters; None where they are not text."""
+    """The bytes as a terminal can show them, control characters escaped; None: they are no text."""
     try:
         text = content.decode()
     except UnicodeDecodeError:

@@ -38,9 +38,8 @@ def doctor(
     for check in examine(settings):
         found.append(check)
         if not json_:
-            click.echo(
-                f"{click.style(f'{check.state:4}', COLOURS[check.state])}  {check.name}: {check.found}"
-            )
+            state = click.style(f"{check.state:4}", COLOURS[check.state])
+            click.echo(f"{state}  {check.name}: {check.found}")
             if check.mend:
                 click.echo(f"      -> {check.mend}")
     off = [check.name for check in found if check.state == "off"]

@@ -58,7 +58,7 @@ class Tree(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
 
-    def main(  # type: ignore[override]
+    def main(
         self,
         args: Sequence[str] | None = None,
         prog_name: str | None = None,
@@ -89,22 +89,11 @@ class Tree(click.Group):
             return 130
         except BrokenPipeError:
             return _reader_left()
-        except PulseError as error:
-            _say(str(error))
-            code = error.exit_code
-        except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
-            _say(f"{place}{error.strerror or error}")
-            code = 1
         except Exception as error:  # noqa: BLE001 - the edge: whatever it was, a person gets one line
-            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            _say(f"internal error: {what} (run with --debug for the traceback)")
-            code = 1
-        else:
-            return result if isinstance(result, int) and not isinstance(result, bool) else 0
-        if "--debug" in arguments:
-            traceback.print_exc()
-        return code
+            if "--debug" in arguments:
+                traceback.print_exc()
+            return _told(error)
+        return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -113,8 +102,19 @@ class Tree(click.Group):
             ctx.exit(_reader_left())
 
 
-def _say(message: str) -> None:
+def _told(error: Exception) -> int:
+    """Print `error` as one line; the exit code."""
+    code = 1
+    if isinstance(error, PulseError):
+        message, code = str(error), error.exit_code
+    elif isinstance(error, OSError):
+        message = f"{error.filename}: " if error.filename else ""
+        message += error.strerror or str(error)
+    else:
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        message = f"internal error: {what} (run with --debug for the traceback)"
     click.echo("pulse: " + " ".join(message.split()), err=True)
+    return code
 
 
 def _reader_left() -> int:

@@ -22,9 +22,9 @@ def opened(settings: Settings, *, wait: float = 5.0) -> Iterator[Store]:
     """
     store: Store
     if settings.store:
-        from streams.storage.server_store import ServerStore
+        from streams.storage.open import open_store
 
-        store = ServerStore(settings)
+        store = open_store(settings)
     else:
         from streams.storage.chdb_store import ChdbStore
 

@@ -1,4 +1,4 @@
-"""What the commands share: the settings in force, the options that override them, and JSON output."""
+"""What the commands share: settings in force, the options that override them, JSON output."""
 
 from __future__ import annotations
 

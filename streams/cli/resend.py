@@ -12,6 +12,9 @@ from streams.settings import Settings
 __all__ = ["record", "send"]
 
 TIMEOUT_S = 30.0
+LARGEST = 8 * 1024**2
+#: Spoken by every broker from 2.3 on and by the embedded one, which cannot be asked what it speaks.
+API_VERSION = (2, 3)
 
 
 def send(settings: Settings, contents: Sequence[bytes]) -> list[tuple[int, int]]:
@@ -23,13 +26,13 @@ def send(settings: Settings, contents: Sequence[bytes]) -> list[tuple[int, int]]
     from kafka import KafkaProducer
     from kafka.errors import KafkaError
 
-    from streams.broker.connection import kafka_arguments, quiet, unreachable
+    from streams.broker.connection import kafka_arguments, quiet
+    from streams.broker.diagnosis import unreachable
 
     quiet()
     try:
-        producer = KafkaProducer(
-            **kafka_arguments(settings), acks="all", max_request_size=8 * 1024**2
-        )
+        arguments = {"api_version": API_VERSION, **kafka_arguments(settings)}
+        producer = KafkaProducer(**arguments, acks="all", max_request_size=LARGEST)
         try:
             sent = [
                 producer.send(settings.topic, value=content, key=_key(content))
@@ -39,8 +42,8 @@ def send(settings: Settings, contents: Sequence[bytes]) -> list[tuple[int, int]]
             done = [future.get(TIMEOUT_S) for future in sent]
         finally:
             producer.close(TIMEOUT_S)
-    except KafkaError as error:
-        raise unreachable(settings) from error
+    except KafkaError:
+        raise unreachable(settings) from None
     return [(metadata.partition, metadata.offset) for metadata in done]
 
 

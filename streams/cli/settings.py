@@ -1,4 +1,4 @@
-"""`pulse settings`: every setting, the value in force and where it may be set; secrets stay masked."""
+"""`pulse settings`: every setting and the value in force; secrets stay masked."""
 
 from __future__ import annotations
 

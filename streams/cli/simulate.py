@@ -1,4 +1,4 @@
-"""`pulse simulate`: synthetic traffic with labelled attacks, as a file that `pulse replay` takes."""
+"""`pulse simulate`: synthetic traffic with labelled attacks, in a file for `pulse replay`."""
 
 from __future__ import annotations
 
@@ -214,7 +214,10 @@ def _fresh(output: Path) -> Iterator[IO[bytes]]:
     part = output.with_name(output.name + ".part")
     try:
         with ExitStack() as stack:
-            file: IO[bytes] = stack.enter_context(part.open("wb"))
+            try:
+                file: IO[bytes] = stack.enter_context(part.open("wb"))
+            except OSError as error:
+                raise UsageError(f"option --output: {output}: {error.strerror}") from None
             if output.suffix == ".gz":
                 # No name and no time in the header: same seed, same bytes.
                 packed = gzip.GzipFile("", "wb", 6, file, mtime=0)

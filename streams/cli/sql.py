@@ -80,6 +80,7 @@ def _server(settings: Settings, query: str, form: str) -> bytes:
     from streams.storage.readers import StoreReader
 
     with opened(settings) as store:
+        store.command("SET readonly = 1")  # of this connection, so of this question
         return StoreReader(store.query).text(query, form)
 
 

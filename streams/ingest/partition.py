@@ -61,6 +61,7 @@ class Counts:
     dead: int = 0
     late: int = 0
     too_late: int = 0
+    alerts: int = 0
 
 
 @dataclass(slots=True)
@@ -191,6 +192,7 @@ class Partition:
         elif counting.any():
             push_table(self.fold, rows.filter(pa.array(counting)), counted.tick[counting])
         found = self.fold.advance(self.watermark.value)
+        counts.alerts = len(found.alerts)
         if found:
             store_findings(context.store, found, self._known, self.number, token, context.now_ms())
         self._store_marker(batch, now_ms)

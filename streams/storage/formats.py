@@ -36,7 +36,7 @@ def written(rows: pa.Table, format: str) -> bytes:
 
 
 def _cells(column: pa.ChunkedArray) -> list[Any]:
-    """Python values; times already as text, since only the column knows how many digits they have."""
+    """Python values; times already as text, since only the column knows their digits."""
     cells: list[Any] = column.to_pylist()
     if not pa.types.is_timestamp(column.type):
         return cells

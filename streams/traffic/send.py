@@ -19,6 +19,7 @@ from kafka import KafkaProducer
 from kafka.errors import (
     AuthorizationError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     SaslAuthenticationFailedError,
 )
@@ -31,6 +32,7 @@ from streams.traffic.progress import Progress
 
 __all__ = ["Sender"]
 
+_CONNECT_S = 30.0
 _IN_FLIGHT_BYTES = 8 << 20
 _WAIT_S = 0.02
 _PROGRESS_S = 0.5
@@ -179,7 +181,7 @@ class Sender:
             "max_request_size": 1 << 20,
             "delivery_timeout_ms": round(self._delivery_s * 1000),
             "request_timeout_ms": min(30_000, round(self._delivery_s * 500)),
-            "max_block_ms": round(self._delivery_s * 1000),
+            "max_block_ms": round(min(self._delivery_s, _CONNECT_S) * 1000),
             **connection,
         }
         try:
@@ -190,12 +192,16 @@ class Sender:
     def _count_partitions(self) -> int:
         try:
             partitions = self._producer.partitions_for(self.topic)
+        except KafkaTimeoutError:
+            partitions = None
         except KafkaError as error:
             self._producer.close(timeout=0)
             raise self._translated(error) from None
         if not partitions:
+            connected = self._producer.bootstrap_connected()
             self._producer.close(timeout=0)
-            raise BrokerUnavailable(f"{self._address}: topic {self.topic} does not exist")
+            missing = f"topic {self.topic} does not exist" if connected else "no broker answers"
+            raise BrokerUnavailable(f"{self._address}: {missing}")
         return len(partitions)
 
     def _translated(self, error: KafkaError) -> PulseError:

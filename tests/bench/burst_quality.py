@@ -32,6 +32,7 @@ BURST_MINUTES = 10
 SECOND_AFTER_MINUTES = 6 * 60
 START_MS = 1_700_006_400_000  # a midnight; any will do
 SIGMA_MAX = 1.5  # of the lognormal token lengths: a median of 1 beside a p90 of thousands occurs
+TOKENS_MAX = 2e9  # an account and minute
 CV_MAX = 5.0  # a few steps of the traces hold a CV of hundreds, from a handful of requests
 
 Counts = NDArray[np.int32]
@@ -93,8 +94,8 @@ def with_bursts(traffic: Traffic, factor: float, seed: int) -> tuple[Counts, NDA
     """Counts with two equal bursts an account, six hours apart, and the minute of the first."""
     rng = np.random.default_rng(seed)
     counts = traffic.counts.copy()
-    starts = rng.integers(2 * 1440, (DAYS - 1) * 1440, counts.shape[1])
-    for account, start in enumerate(starts):
+    starts: NDArray[np.int64] = rng.integers(2 * 1440, (DAYS - 1) * 1440, counts.shape[1])
+    for account, start in enumerate(starts.tolist()):
         rate = factor * traffic.usual[account] / 5.0
         requests = rng.poisson(rate, BURST_MINUTES).astype(np.int32)
         tokens = _tokens(rng, requests, *traffic.tokens_a_request[account])
@@ -185,12 +186,13 @@ def _tokens(
     variation = (deviation / mean) ** 2  # of one request; n of them: a Gamma with the same moments
     drawn = np.zeros(len(requests), dtype=np.int32)
     active = requests > 0
-    drawn[active] = np.rint(rng.gamma(requests[active] / variation, mean * variation))
+    some = rng.gamma(requests[active] / variation, mean * variation)
+    drawn[active] = np.rint(np.minimum(some, TOKENS_MAX))
     return drawn
 
 
 def _rows(path: Path) -> csv.DictReader[str]:
-    return csv.DictReader(gzip.open(path, "rt", encoding="utf-8"))  # noqa: SIM115 read to its end
+    return csv.DictReader(gzip.open(path, "rt", encoding="utf-8"))
 
 
 def _read_clients(path: Path) -> tuple[dict[str, NDArray[np.float64]], ...]:
@@ -238,7 +240,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"clean traffic: {q.account_days:,.0f} account-days, {q.episodes} false episodes")
     print(f"  {q.false_alarms:.1f} per 1,000 account-days, on {q.alarming_accounts} accounts")
     print(f"bursts, x{options.factor:g} for {BURST_MINUTES} minutes: {q.bursts}")
-    print(f"  found {q.found / q.bursts:.1%}, in 2 minutes {q.found_within_2_minutes / q.bursts:.1%}")
+    print(
+        f"  found {q.found / q.bursts:.1%}, in 2 minutes {q.found_within_2_minutes / q.bursts:.1%}"
+    )
     print(f"  the same again 6 hours later, found {q.second_found / q.bursts:.1%}")
     print(f"score, nothing alarming: {score_cost():.2f} microseconds a row")
     return 0

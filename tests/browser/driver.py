@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven over the W3C WebDriver protocol with nothing but the standard library."""
+"""Debian's Chromium, driven over the W3C WebDriver protocol; standard library only."""
 
 from __future__ import annotations
 
@@ -116,7 +116,11 @@ class Browser:
         return self.call("POST", "goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def _start(self, dark: bool, width: int, height: int) -> str:
-        flags = [*_FLAGS, f"--user-data-dir={self._profile}/data", f"--window-size={width},{height}"]
+        flags = [
+            *_FLAGS,
+            f"--user-data-dir={self._profile}/data",
+            f"--window-size={width},{height}",
+        ]
         options = {"args": flags, "binary": shutil.which("chromium")}
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         body = {"capabilities": {"alwaysMatch": wanted}}

@@ -45,17 +45,9 @@ class Scene:
         self._burst(SCRIPT, minutes=12, a_minute=60)
         self._burst(RIGHT_TO_LEFT, minutes=8, a_minute=70, ended=90)
         self.incidents = [
-            self._incident("inc-burst", BURST, "high", SENTENCE, 6, 0, 1240, 31, 118, 1.1e-5),
-            self._incident(
-                *("inc-script", SCRIPT, "medium"),
-                *(f"{SCRIPT} sent 301 requests in 5 minutes; its highest so far was 41", 12, 0),
-                *(301, 22, 84, 4.8e-4),
-            ),
-            self._incident(
-                *("inc-rtl", RIGHT_TO_LEFT, "low"),
-                *(f"{RIGHT_TO_LEFT} sent 352 requests in 5 minutes; its highest so far was 60", 98),
-                *(90, 352, 25, 90, 3e-3, "resolved"),
-            ),
+            self._incident("inc-burst", BURST, (6, 0), (1240, 96, 31, 118), 1.1e-5, "high"),
+            self._incident("inc-script", SCRIPT, (12, 0), (301, 41, 22, 84), 4.8e-4, "medium"),
+            self._incident("inc-rtl", RIGHT_TO_LEFT, (98, 90), (352, 60, 25, 90), 3e-3, "low"),
         ]
         self._store_incidents()
         self._status = self._worker()
@@ -89,8 +81,8 @@ class Scene:
     def _burst(self, account: str, *, minutes: int, a_minute: int, ended: int = 0) -> None:
         self._events(
             account,
-            f"SELECT number + 1000000 AS number, {ended} + intDiv(number, {a_minute}) AS minute_ago "
-            f"FROM numbers({minutes * a_minute})",
+            f"SELECT number, {ended} + intDiv(number - 1000000, {a_minute}) AS minute_ago "
+            f"FROM numbers(1000000, {minutes * a_minute})",
         )
 
     def _events(self, account: str, rows: str) -> None:
@@ -109,24 +101,24 @@ class Scene:
         self,
         identity: str,
         account: str,
-        severity: str,
-        sentence: str,
-        started: int,
-        ended: int,
-        observed: float,
-        expected: float,
-        threshold: float,
+        minutes_ago: tuple[int, int],
+        figures: tuple[int, int, int, int],
         p_value: float,
-        state: str = "ongoing",
+        severity: str,
     ) -> dict[str, Any]:
+        """`figures` are observed, the record so far, expected, and the silent-below value."""
+        observed, record, expected, threshold = figures
+        sentence = (
+            f"{account} sent {observed:,} requests in 5 minutes; its highest so far was {record}"
+        )
         return {
             "incident_id": identity,
             "account_id": account,
-            "state": state,
+            "state": "resolved" if minutes_ago[1] else "ongoing",
             "severity": severity,
             "sentence": sentence,
-            "started_at": self.now - started * MINUTE,
-            "last_seen_at": self.now - ended * MINUTE,
+            "started_at": self.now - minutes_ago[0] * MINUTE,
+            "last_seen_at": self.now - minutes_ago[1] * MINUTE,
             "observed": float(observed),
             "expected": float(expected),
             "threshold": float(threshold),
@@ -241,7 +233,8 @@ def _rows(rows: list[dict[str, Any]]) -> pa.Table:
 
 _MOMENT = pa.timestamp("ms", "UTC")
 _TYPES = dict.fromkeys(
-    ("started_at", "last_seen_at", "resolved_at", "stored_at", "window_start", "window_end"), _MOMENT
+    ("started_at", "last_seen_at", "resolved_at", "stored_at", "window_start", "window_end"),
+    _MOMENT,
 )
 _TYPES |= dict.fromkeys(("version", "findings"), pa.uint64())
 _TYPES |= dict.fromkeys(("reopened", "window_s", "kafka_partition"), pa.uint32())

@@ -71,9 +71,7 @@ class SimulationSpec:
         self._check(0 <= self.start_ms < self.end_ms, "end_ms", "after start_ms", self.end_ms)
         self._check(1 <= self.accounts <= 10_000_000, "accounts", "1 to 10000000", self.accounts)
         self._check(1 <= self.clients <= 100_000, "clients", "1 to 100000", self.clients)
-        self._check(
-            0 < self.rate_per_s <= 1e6, "rate_per_s", "more than 0, to 1e6", self.rate_per_s
-        )
+        self._check(0 < self.rate_per_s <= 1e6, "rate_per_s", "over 0, to 1e6", self.rate_per_s)
         self._check(0 <= self.empty_share < 1, "empty_share", "0 to less than 1", self.empty_share)
         self._check(0 <= self.volatility <= 3, "volatility", "0 to 3", self.volatility)
         self._check(0 <= self.day_amplitude < 1, "day_amplitude", "0 to 1", self.day_amplitude)

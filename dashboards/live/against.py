@@ -1,0 +1,64 @@
+"""An incident against what is usual for its account: the plot that the list and its page share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dashboards.live.chart import Plot
+from dashboards.live.model import Incident, Row, Status
+from dashboards.live.parts import metric_name
+from dashboards.live.read import Span
+from dashboards.live.series import MINUTE, metric_of, usual, window_sums
+from dashboards.live.words import count
+
+__all__ = ["against_usual", "blind", "span"]
+
+_MOST_BEFORE = 12 * 60 * MINUTE
+_AFTER = 15 * MINUTE
+
+
+def span(status: Status, incident: Incident, least: int) -> Span:
+    """What to read: three times the incident's own length before it (at least `least` ms), a little after.
+
+    One window more, so that the first sum is whole.
+    """
+    start, end = _limits(status, incident, least)
+    return incident["account_id"], start - incident["window_s"] * 1000, end
+
+
+def against_usual(
+    status: Status,
+    incident: Incident,
+    rows: Sequence[Row],
+    least: int,
+    gaps: Sequence[tuple[int, int]] = (),
+) -> Plot:
+    """The incident's metric summed over its window, from the rows that `span` names."""
+    metric, window_s = incident["metric"], incident["window_s"]
+    account = incident["account_id"]
+    minutes = [(int(r["at"]), metric_of(r, metric)) for r in rows if r["account_id"] == account]
+    start, end = _limits(status, incident, least)
+    points = window_sums(minutes, start, end, window_s, status["watermark"]) if minutes else []
+    return Plot(
+        points=points,
+        unit=metric_name(metric, window_s),
+        label=f"{account}: {metric_name(metric, window_s)}",
+        band=usual([point for point in points if point[0] <= incident["started_at"]]),
+        threshold=incident["threshold"],
+        threshold_label=f"silent below {count(incident['threshold'])}",
+        outside=[(incident["started_at"], incident["last_seen_at"] + MINUTE)],
+        blind=[*blind(status), *gaps],
+    )
+
+
+def blind(status: Status) -> list[tuple[int, int]]:
+    """Spans the worker knows it did not see."""
+    return [(gap["started_at"], gap["ended_at"] or status["now"]) for gap in status["gaps"]]
+
+
+def _limits(status: Status, incident: Incident, least: int) -> tuple[int, int]:
+    started, seen = incident["started_at"], incident["last_seen_at"]
+    before = min(max(3 * (seen - started), least), _MOST_BEFORE)
+    # Nothing is known beyond the watermark: zeros there would pretend an end.
+    reached = max(status["watermark"] or seen, seen)
+    return started - before, min(seen + _AFTER, reached + MINUTE)

@@ -1,0 +1,209 @@
+"""The whole flow of one worker, composed in one place.
+
+    usage.events --> ingest --> store: events, account_minute
+                       |  \\--> usage.dlq, dead_letters
+                     the fold --> findings --> incidents --> alerts
+
+A Faust app with one agent, which takes a fetch at a time, and timers: heartbeats let event time
+pass in silent partitions, and the ends of the partitions are asked for the lag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+import threading
+import time
+from typing import Any
+
+import faust
+import msgspec
+from faust.types import TP
+
+from detectors import burst
+from streams.alerting.incidents import Rules
+from streams.broker.connection import faust_arguments
+from streams.events.letters import DeadLetter, letter_id
+from streams.features.fold import Policy
+from streams.ingest.agent import Ingest
+from streams.ingest.partition import Context
+from streams.ingest.recovery import register_stream
+from streams.ingest.times import TimeRules
+from streams.ingest.transport import FetchTransport, scheduler_for
+from streams.settings import Settings
+from streams.status import Status
+from streams.storage.base import Store
+from streams.storage.retry import RetryingStore
+
+__all__ = ["PulseApp", "Worker", "policy_of"]
+
+_log = logging.getLogger(__name__)
+_DAY_MS = 86_400_000
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The fold's policy as set."""
+    return Policy(
+        tick_ms=_ms(settings.tick),
+        idle_ms=round(settings.idle_days * _DAY_MS),
+        rules=Rules(_ms(settings.resolve_after), _ms(settings.reopen_within)),
+        burst=burst.Parameters(
+            p_value=settings.burst_p,
+            ratio=settings.burst_ratio,
+            min_requests=settings.burst_requests,
+            min_tokens=settings.burst_tokens,
+        ),
+    )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+class PulseApp(faust.App):  # type: ignore[misc]
+    """A Faust app whose consumer asks the worker where to start and what to commit."""
+
+    events_topic: str
+    linger: float
+    worker: Worker
+
+    async def positions(self, assigned: set[TP]) -> dict[TP, int]:
+        """See `FetchConsumer.perform_seek`."""
+        return await self.worker.ingest.positions(assigned)
+
+    def markers(self) -> dict[int, int]:
+        """See `FetchConsumer`."""
+        return self.worker.ingest.markers()
+
+
+class Worker:
+    """One worker: `start`, `stop`; the store is opened and closed by the caller."""
+
+    def __init__(
+        self, settings: Settings, store: Store, stream_id: str, *, embedded: str = "", mode: str = "worker"
+    ) -> None:
+        self.settings = settings
+        self._stop = threading.Event()
+        self.store = RetryingStore(store, self._stop, settings.retry_max)
+        self.status = Status(mode, lambda: time.time_ns() // 1_000_000)
+        self.status.store_trouble = lambda: self.store.trouble
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.app = self._make_app(embedded)
+        self._letters = self.app.topic(settings.dead_letter_topic, value_serializer="raw", key_serializer="raw")
+        self._stream_id = stream_id
+        self.ingest = Ingest(self._context(stream_id), self.status, self._send_letter)
+        self._compose()
+
+    def _context(self, stream_id: str) -> Context:
+        settings = self.settings
+        return Context(
+            store=self.store,
+            policy=policy_of(settings),
+            topic=settings.topic,
+            stream_id=stream_id,
+            stream_registered=register_stream(self.store, stream_id, settings.topic),
+            worker=settings.worker,
+            times=TimeRules(
+                settings.time_mode == "replay", _ms(settings.max_ahead), settings.retention_days * _DAY_MS
+            ),
+            lateness_ms=_ms(settings.lateness),
+            late_limit_ms=_ms(settings.late_limit),
+            dedup_window_ms=_ms(settings.dedup_window),
+            dedup_capacity=settings.dedup_capacity,
+            snapshot_every_s=settings.snapshot_every,
+        )
+
+    def _make_app(self, embedded: str) -> PulseApp:
+        settings = self.settings
+        app = PulseApp(
+            settings.group,
+            **faust_arguments(settings, embedded),
+            store="memory://",
+            datadir=tempfile.mkdtemp(prefix="usage-pulse-"),
+            autodiscover=False,
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=settings.worker or None,
+            consumer_max_fetch_size=settings.fetch_bytes,
+            ConsumerScheduler=scheduler_for(settings.topic),
+            stream_buffer_maxsize=4,
+            stream_wait_empty=False,
+            broker_commit_interval=1.0,
+            broker_session_timeout=settings.session_timeout,
+            broker_heartbeat_interval=min(3.0, settings.session_timeout / 3),
+            broker_request_timeout=max(90.0, settings.session_timeout + 10),
+            broker_max_poll_interval=3600.0,
+            stream_processing_timeout=3600.0,
+            broker_commit_livelock_soft_timeout=3600.0,
+            worker_redirect_stdouts=False,
+        )
+        app.transport = FetchTransport(app.conf.broker_consumer, app, app.loop)
+        app.events_topic, app.linger, app.worker = settings.topic, settings.linger, self
+        return app
+
+    def _compose(self) -> None:
+        app, settings = self.app, self.settings
+        events = app.topic(settings.topic, value_serializer="raw", key_serializer="raw")
+
+        @app.agent(events, name="ingest")  # type: ignore[untyped-decorator]
+        async def ingest(stream: Any) -> None:
+            async for event in stream.noack().events():
+                await self._insist(event)
+                await stream.ack(event)
+
+        @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
+        async def on_revoked(_: PulseApp, revoked: set[TP], **__: Any) -> None:
+            await self.ingest.revoke(tp for tp in revoked if tp.topic == settings.topic)
+
+        @app.timer(1.0)  # type: ignore[untyped-decorator]
+        async def measure_lag() -> None:
+            mine = [tp for tp in app.consumer.assignment() if tp.topic == settings.topic]
+            self.status.ends = {tp.partition: app.consumer.highwater(tp) or 0 for tp in mine}
+
+        if settings.heartbeat and settings.time_mode == "live":
+
+            @app.timer(settings.heartbeat)  # type: ignore[untyped-decorator]
+            async def heartbeat() -> None:
+                value = msgspec.json.encode({"heartbeat": time.time_ns() // 1_000_000})
+                for number in list(self.ingest.partitions):
+                    await events.send(partition=number, value=value)
+
+    async def _insist(self, event: Any) -> None:
+        """Take a fetch; what cannot be taken stops the worker, it is never skipped."""
+        try:
+            await self.ingest.take(event.message.value)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            if not self.failed.done():
+                self.failed.set_exception(error)
+            await asyncio.Event().wait()
+
+    async def _send_letter(self, letter: DeadLetter, partition: int) -> None:
+        name = letter_id(self._stream_id, partition, letter)
+        place = f"{self.settings.topic}/{partition}/{letter.offset}/{letter.line}"
+        headers = {"place": place, "reason": letter.reason, "sentence": letter.sentence}
+        sent = await self._letters.send(
+            key=name.encode(),
+            value=letter.content,
+            headers={key: text.encode() for key, text in headers.items()},
+        )
+        await sent
+
+    async def start(self) -> None:
+        """Join the group and work until `stop`."""
+        self.app.finalize()
+        await self.app.start()
+
+    async def stop(self, *, snapshot: bool = True) -> None:
+        """Finish the fetch under way (at most some seconds), commit, leave."""
+        try:
+            async with asyncio.timeout(3.0):
+                await self.ingest.close(snapshot=snapshot and not self.failed.done())
+        except TimeoutError:
+            pass
+        self._stop.set()
+        await self.app.stop()

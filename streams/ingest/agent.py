@@ -1,0 +1,96 @@
+"""The ingest agent's work: partitions come and go, fetches are stored, whatever happens.
+
+Between Faust and the partitions. The agent itself (in streams/app.py) is a loop that awaits
+`take`; everything slow runs in one thread, so Faust's event loop stays free for heartbeats to the
+broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from faust.types import TP
+
+from streams.events.letters import DeadLetter
+from streams.ingest.partition import Context, Partition
+from streams.ingest.transport import Fetch
+from streams.status import Status
+
+__all__ = ["Ingest"]
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: Sends one dead letter of a partition on to its topic; returns when the broker has it.
+SendLetter = Callable[[DeadLetter, int], Awaitable[None]]
+
+
+class Ingest:
+    """The partitions assigned to this worker."""
+
+    def __init__(self, context: Context, status: Status, send_letter: SendLetter) -> None:
+        self.context = context
+        self.status = status
+        self.partitions: dict[int, Partition] = {}
+        self._send_letter = send_letter
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pulse-ingest")
+        self._busy = asyncio.Lock()
+        status.partitions = lambda: self.partitions
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def markers(self) -> dict[int, int]:
+        """Next offset of each partition, as the store has it; what may be committed to Kafka."""
+        return {number: part.marker for number, part in self.partitions.items() if not part.fresh}
+
+    async def positions(self, assigned: Iterable[TP]) -> dict[TP, int]:
+        """Take over the assigned partitions; where to go on in those the store knows."""
+        tps = sorted(assigned)
+        numbers = {tp.partition for tp in tps}
+        async with self._busy:
+            self.partitions = {n: part for n, part in self.partitions.items() if n in numbers}
+            for number in sorted(numbers - set(self.partitions)):
+                started = time.monotonic()
+                part = await self._run(lambda number=number: Partition(self.context, number))  # type: ignore[misc]
+                self.partitions[number] = part
+                _log.info(
+                    "partition %d rebuilt in %.2f s: %d accounts, next offset %d",
+                    number, time.monotonic() - started, len(part.fold.accounts), part.marker,
+                )
+        parts = self.partitions
+        return {tp: parts[tp.partition].marker for tp in tps if not parts[tp.partition].fresh}
+
+    async def revoke(self, revoked: Iterable[TP]) -> None:
+        """Give partitions up; one that comes back is rebuilt from what the store then holds."""
+        async with self._busy:
+            for tp in revoked:
+                self.partitions.pop(tp.partition, None)
+
+    async def take(self, fetch: Fetch) -> None:
+        """Store and fold a fetch; returns when all of it is in the store."""
+        async with self._busy:
+            part = self.partitions.get(fetch.partition)
+            if part is None or (not part.fresh and fetch.next_offset <= part.marker):
+                return  # no longer ours, or delivered again and all of it stored
+            batch = await self._run(lambda: part.prepare(fetch.messages, fetch.next_offset))
+            letters = part.new_letters(batch)
+            for letter in letters:
+                await self._send_letter(letter, fetch.partition)
+            started = time.monotonic()
+            counts = await self._run(lambda: part.commit(batch))
+            self.status.stored(batch, counts, (time.monotonic() - started) * 1000)
+            await self._run(part.maybe_snapshot)
+
+    async def close(self, *, snapshot: bool) -> None:
+        """Finish what is under way; with `snapshot`, spare the next start the rebuild."""
+        async with self._busy:
+            if snapshot:
+                for part in self.partitions.values():
+                    await self._run(lambda part=part: part.maybe_snapshot(at_once=True))  # type: ignore[misc]
+        self._thread.shutdown(wait=True)

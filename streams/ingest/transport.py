@@ -1,0 +1,149 @@
+"""Faust, fed a fetch at a time: scheduler, consumer and transport for the topic of events.
+
+Faust's documented `ConsumerScheduler` setting decides how fetched records are handed out. Ours
+hands the agent ONE message per partition and fetch. The consumer then has to know that a message
+spans offsets (Faust would take those in between for gaps, fill them one by one, commit a fetch late
+and never reach lag zero). Other topics keep Faust's own path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
+from faust.transport.drivers.aiokafka import Transport as FaustTransport
+from faust.transport.utils import DefaultSchedulingStrategy
+from faust.types import TP
+
+from streams.events.decode import Messages
+
+__all__ = ["Fetch", "FetchConsumer", "FetchTransport", "scheduler_for"]
+
+#: A fetch with fewer bytes waits a moment for more.
+SMALL_FETCH = 256 * 1024
+
+
+class Fetch:
+    """All records of one partition and fetch, in the shape of a single record."""
+
+    __slots__ = ("messages", "next_offset", "offset", "partition", "size", "timestamp", "topic")
+
+    timestamp_type = 0
+    headers: tuple[()] = ()
+    key = None
+    checksum = None
+    serialized_key_size = 0
+
+    def __init__(self, tp: TP, records: Sequence[Any]) -> None:
+        self.topic, self.partition = tp.topic, tp.partition
+        self.offset: int = records[0].offset
+        self.next_offset: int = records[-1].offset + 1
+        self.timestamp: int = records[-1].timestamp
+        self.messages = Messages(
+            [record.value for record in records],
+            [record.offset for record in records],
+            [record.timestamp for record in records],
+        )
+        self.size = sum(record.serialized_value_size for record in records)
+
+    @property
+    def value(self) -> Fetch:
+        """Faust passes the value on untouched; the fetch is its own value."""
+        return self
+
+    @property
+    def serialized_value_size(self) -> int:
+        """Bytes of all values."""
+        return self.size
+
+
+def scheduler_for(topic: str) -> type[DefaultSchedulingStrategy]:
+    """A scheduler that yields one `Fetch` per partition of `topic`, and other topics as ever."""
+
+    class FetchScheduler(DefaultSchedulingStrategy):  # type: ignore[misc]
+        def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Any]]:
+            others = {tp: batch for tp, batch in records.items() if tp.topic != topic}
+            for tp, batch in records.items():
+                if tp.topic == topic and batch:
+                    yield tp, Fetch(tp, batch)
+            yield from super().iterate(others)
+
+    return FetchScheduler
+
+
+class FetchConsumer(FaustConsumer):  # type: ignore[misc]
+    """Starts where the store ends and commits what the store holds.
+
+    For the topic of events, Faust's own count of acknowledged offsets is not used: the marker that
+    a batch leaves in the store decides. The app tells it by two attributes: `positions`, awaited
+    with the assigned partitions, and `markers()`.
+    """
+
+    @property
+    def _events(self) -> str:
+        topic: str = self.app.events_topic
+        return topic
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        if tp.topic != self._events:
+            await super()._add_gap(tp, offset_from, offset_to)
+
+    def ack(self, message: Any) -> bool:
+        """Mark a message as done; for events nothing is remembered of it."""
+        done: bool = super().ack(message)
+        if message.tp.topic == self._events:
+            self._acked.pop(message.tp, None)
+            self._acked_index.pop(message.tp, None)
+        return done
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        yield from super()._filter_tps_with_pending_acks(topics)
+        yield from (tp for tp in self.assignment() if tp.topic == self._events)
+
+    def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
+        wanted = set(tps)
+        offsets: dict[TP, int] = super()._filter_committable_offsets(
+            tp for tp in wanted if tp.topic != self._events
+        )
+        markers: Mapping[int, int] = self.app.markers()
+        for tp in wanted:
+            if tp.topic == self._events and (marker := markers.get(tp.partition)) is not None:
+                committed = self._committed_offset[tp]
+                if committed is None or marker > committed:
+                    offsets[tp] = marker
+        return offsets
+
+    async def perform_seek(self) -> None:
+        """Go to the committed offsets, then, for events, to where the store ends."""
+        await super().perform_seek()
+        positions: Callable[[set[TP]], Awaitable[dict[TP, int]]] = self.app.positions
+        mine = {tp for tp in self.assignment() if tp.topic == self._events}
+        for tp, offset in (await positions(mine)).items():
+            if tp in self.assignment():
+                await self.seek(tp, offset)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        """Records by partition; a small fetch waits a moment for more, so that inserts are fewer."""
+        records = dict(await super()._getmany(active_partitions, timeout))
+        generation, loop = self.app.consumer_generation_id, asyncio.get_running_loop()
+        size, end = _bytes_in(records), loop.time() + self.app.linger
+        while 0 < size < SMALL_FETCH and (left := end - loop.time()) > 0 and self.flow_active:
+            more = await super()._getmany(active_partitions, left)
+            if self.app.consumer_generation_id != generation:
+                return {}  # what was fetched before a rebalance will be fetched again
+            for tp, batch in more.items():
+                records[tp] = [*records.get(tp, []), *batch]
+            size += _bytes_in(more)
+        return records
+
+
+def _bytes_in(records: Mapping[TP, list[Any]]) -> int:
+    return sum(record.serialized_value_size for batch in records.values() for record in batch)
+
+
+class FetchTransport(FaustTransport):  # type: ignore[misc]
+    """aiokafka's transport with our consumer."""
+
+    Consumer = FetchConsumer

@@ -1,0 +1,182 @@
+"""What a worker knows of itself right now, for the terminal, the local page and the health check.
+
+Beside the flow: the ingest agent reports to it, the views read it. Nothing here is needed to go on
+after a crash.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from detectors import burst
+from streams.alerting.incidents import Incident
+from streams.features import windows
+from streams.ingest.partition import Batch, Counts, Partition
+
+__all__ = ["Status"]
+
+_RATE_S = 10
+_HISTORY_S = 600
+_HOTTEST = 12
+_SAMPLES = 2000
+
+
+class Status:
+    """Counters and a few recent samples; every method may be called from any thread."""
+
+    def __init__(self, mode: str, now_ms: Callable[[], int]) -> None:
+        self.mode = mode
+        self.now_ms = now_ms
+        self.started = now_ms()
+        self.counts = Counts()
+        self.broker = ""  # sentence of what is wrong, or nothing
+        self.ends: Mapping[int, int] = {}
+        self.store_trouble: Callable[[], str] = lambda: ""
+        self.partitions: Callable[[], Mapping[int, Partition]] = dict
+        self._lock = threading.Lock()
+        self._seconds: deque[list[int]] = deque(maxlen=_HISTORY_S)
+        self._delays: deque[float] = deque(maxlen=_SAMPLES)
+        self._alert_delays: deque[float] = deque(maxlen=_SAMPLES)
+        self._writes: deque[float] = deque(maxlen=50)
+
+    def stored(self, batch: Batch, counts: Counts, write_ms: float) -> None:
+        """A batch was stored whole."""
+        now = self.now_ms()
+        with self._lock:
+            for name in (field.name for field in fields(Counts)):
+                setattr(self.counts, name, getattr(self.counts, name) + getattr(counts, name))
+            self._writes.append(write_ms)
+            self._alert_delays.extend([max(0.0, now - batch.broker_time)] * counts.alerts)
+            if counts.stored:
+                self._delays.append(max(0.0, now - batch.broker_time))
+                second = now // 1000 * 1000
+                if not self._seconds or self._seconds[-1][0] != second:
+                    self._seconds.append([second, 0])
+                self._seconds[-1][1] += counts.stored
+
+    def rate(self) -> float:
+        """Events stored a second, over the last ten seconds."""
+        now = self.now_ms()
+        with self._lock:
+            recent = [count for second, count in self._seconds if second > now - _RATE_S * 1000]
+        elapsed = min(_RATE_S, max(1.0, (now - self.started) / 1000))
+        return sum(recent) / elapsed
+
+    def lag(self) -> int:
+        """Messages in Kafka that this worker's partitions have not stored."""
+        parts = self.partitions()
+        return sum(max(0, end - (parts[n].marker if n in parts else 0)) for n, end in self.ends.items())
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as one JSON-able object (see dashboards/live for who reads it)."""
+        parts = dict(self.partitions())
+        trouble = self.store_trouble()
+        with self._lock:
+            rates = [list(item) for item in self._seconds]
+            delays, alert_delays = sorted(self._delays), sorted(self._alert_delays)
+            write = float(np.median(self._writes)) if self._writes else 0.0
+            counts = {name: getattr(self.counts, name) for name in (field.name for field in fields(Counts))}
+        watermarks = [part.watermark.value for part in parts.values() if part.watermark.value]
+        return {
+            "now": self.now_ms(),
+            "started": self.started,
+            "mode": self.mode,
+            "rate": self.rate(),
+            "stored": counts["stored"],
+            "lag": self.lag(),
+            "delay_ms": _quantiles(delays) or {"p50": 0.0, "p99": 0.0},
+            "alert_ms": _quantiles(alert_delays),
+            "watermark": min(watermarks, default=None),
+            "accounts": sum(len(part.fold.accounts) for part in parts.values()),
+            "dead": counts["dead"],
+            "duplicates": counts["duplicates"],
+            "late": counts["late"],
+            "too_late": counts["too_late"],
+            "store": {"ok": not trouble, "sentence": trouble, "write_ms": write},
+            "broker": {"ok": not self.broker, "sentence": self.broker},
+            "partitions": [self._partition(part) for _, part in sorted(parts.items())],
+            "hottest": _hottest(parts),
+            "incidents": _incidents(parts),
+            "gaps": [],
+            "rates": rates,
+        }
+
+    def _partition(self, part: Partition) -> dict[str, Any]:
+        return {
+            "partition": part.number,
+            "lag": max(0, self.ends.get(part.number, part.marker) - part.marker),
+            "watermark": part.watermark.value,
+            "next_offset": part.marker,
+            "accounts": len(part.fold.accounts),
+        }
+
+
+def _quantiles(ordered: list[float]) -> dict[str, float] | None:
+    if not ordered:
+        return None
+    last = len(ordered) - 1
+    return {"p50": ordered[last // 2], "p99": ordered[bisect_left(range(last + 1), round(0.99 * last))]}
+
+
+def _incidents(parts: Mapping[int, Partition]) -> list[dict[str, Any]]:
+    """Open incidents, then the recently resolved, newest first."""
+    found: list[Incident] = [item for part in parts.values() for item in list(part.fold.incidents.by_key.values())]
+    found.sort(key=lambda item: (item.state == "resolved", -item.started_at, item.account_id))
+    return [
+        {
+            "incident_id": item.incident_id,
+            "account_id": item.account_id,
+            "state": item.state,
+            "severity": item.severity,
+            "sentence": item.sentence,
+            "started_at": item.started_at,
+            "last_seen_at": item.last_seen_at,
+            "observed": item.peak_observed,
+            "expected": item.expected,
+            "threshold": item.threshold,
+            "p_value": item.p_value,
+            "window_s": item.window_s,
+            "metric": item.metric,
+        }
+        for item in found
+    ]
+
+
+def _hottest(parts: Mapping[int, Partition]) -> list[dict[str, Any]]:
+    """Accounts with the most requests in five minutes of event time."""
+    rows: list[dict[str, Any]] = []
+    for part in parts.values():
+        fold = part.fold
+        used = len(fold.accounts.names)
+        active = np.flatnonzero(fold.accounts.stamp[:used] > fold.closed - 300_000)
+        if not len(active):
+            continue
+        requests = fold.accounts.state["five_counts"][active, :, 0].sum(axis=1)
+        top = active[np.argsort(-requests.astype(np.int64), kind="stable")[:_HOTTEST]]
+        standing = windows.standing_at(
+            fold.accounts.state, fold.layout, fold.accounts.stamp, top, fold.closed
+        )
+        sums = windows.burst_sums(standing, np.arange(len(top)))
+        scores = burst.score(standing["burst"], sums, fold.closed, fold.policy.burst)
+        for place, row in enumerate(top.tolist()):
+            warm = not np.isnan(scores.p_value[place, 1, 0])
+            rows.append(
+                {
+                    "account_id": fold.accounts.names[row],
+                    "requests_1m": int(sums[place, 0, 0]),
+                    "requests_5m": int(sums[place, 1, 0]),
+                    "tokens_5m": int(sums[place, 1, 1]),
+                    "usual_5m": float(scores.expected[place, 1, 0]) if warm else None,
+                }
+            )
+    rows.sort(key=lambda row: (-row["requests_5m"], row["account_id"]))
+    return rows[:_HOTTEST]
+
+
