@@ -14,17 +14,23 @@ X   negative binomial; mean and dispersion are those of the account's five-minut
     scaled by w / 300 and the size by min(1, w / 300): independent parts for the shorter window, one
     common swing for the longer, in both cases the heavier tail of the two.
 
-Two memories on purpose. The record learns a whole hour at once when the hour has ended, so an attack
-is found over and over within its hour and an honest level shift falls silent in the next. The price:
-a second attack no larger than the first is NOT found until the record has faded to half (7 days).
-The baseline learns winsorised and barely moves. Further limits: slow ramps stay below twice the
-record for ever; accounts younger than `warm_up_windows` get NaN, not a verdict. Rolling windows are
-judged every tick and p-values are not corrected for that: they rank and explain, they are no rates.
+Two memories on purpose. The record learns a whole hour at once when that hour has ended, so an
+attack is found over and over within its hour, and an honest level shift falls silent in the next
+ones. The baseline learns winsorised and barely moves.
+
+Known limits. A second attack no larger than the first is NOT found until the record has faded to
+less than half of it, a little over 7 days. A ramp that less than doubles from hour to hour never
+alarms. Accounts younger than `warm_up_windows` get NaN, not a verdict. Windows roll and are judged
+every tick, and p-values are not corrected for that: they rank and explain, they are no rates.
 
 References: negative binomial and moment estimate, see `detectors.negative_binomial`; forgetting,
 see `detectors.forgetting`; winsorising, Dixon and Tukey, "Approximate behavior of the distribution
 of winsorized t", Technometrics 10, 1968; the record against the tail, DESIGN.md "Detectors".
-Measured by `python -m tests.bench.burst_quality` on 14 days of real client traces: FIGURES
+Measured by `python -m tests.bench.burst_quality` (400 accounts cut from the ServeGen clients, 14
+days, a tick a minute): 25.5 false episodes per 1,000 account-days of clean traffic; of bursts of 10
+minutes on accounts older than a day, 88 % found at 30 times the usual rate (51 % within 2 minutes),
+32 % at 10 times (`--factor 10`); of the same burst again 6 hours later none. The prior's dispersion
+was chosen on these clients.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import logging
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import faust
@@ -92,7 +93,7 @@ class Worker:
         self.app = self._make_app(embedded)
         self._letters = self.app.topic(settings.dead_letter_topic, value_serializer="raw", key_serializer="raw")
         self._stream_id = stream_id
-        self.ingest = Ingest(self._context(stream_id), self.status, self._send_letter)
+        self.ingest = Ingest(self._context(stream_id), self.status, self._send_letters)
         self._compose()
 
     def _context(self, stream_id: str) -> Context:
@@ -182,16 +183,23 @@ class Worker:
                 self.failed.set_exception(error)
             await asyncio.Event().wait()
 
-    async def _send_letter(self, letter: DeadLetter, partition: int) -> None:
-        name = letter_id(self._stream_id, partition, letter)
-        place = f"{self.settings.topic}/{partition}/{letter.offset}/{letter.line}"
-        headers = {"place": place, "reason": letter.reason, "sentence": letter.sentence}
-        sent = await self._letters.send(
-            key=name.encode(),
-            value=letter.content,
-            headers={key: text.encode() for key, text in headers.items()},
-        )
-        await sent
+    async def _send_letters(self, letters: Sequence[DeadLetter], partition: int) -> None:
+        """Dead letters to their topic, at least once, under the key of their identity."""
+        sent = []
+        for letter in letters:
+            place = f"{self.settings.topic}/{partition}/{letter.offset}/{letter.line}"
+            headers = {"place": place, "reason": letter.reason, "sentence": letter.sentence}
+            future = await self._letters.send(
+                key=letter_id(self._stream_id, partition, letter).encode(),
+                value=letter.content,
+                headers={key: text.encode() for key, text in headers.items()},
+            )
+            sent.append(future)
+        await asyncio.gather(*sent)
+
+    def markers(self) -> dict[int, int]:
+        """Next offset of each partition as the store has it; from any thread."""
+        return self.ingest.markers()
 
     async def start(self) -> None:
         """Join the group and work until `stop`."""

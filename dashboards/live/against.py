@@ -18,9 +18,9 @@ _AFTER = 15 * MINUTE
 
 
 def span(status: Status, incident: Incident, least: int) -> Span:
-    """What to read: three times the incident's own length before it (at least `least` ms), a little after.
+    """What to read: before the incident three times its own length, at least `least` ms.
 
-    One window more, so that the first sum is whole.
+    One window more than is drawn, so that the first sum is whole.
     """
     start, end = _limits(status, incident, least)
     return incident["account_id"], start - incident["window_s"] * 1000, end

@@ -20,7 +20,7 @@ from dashboards.live.parts import (
     table,
 )
 from dashboards.live.read import Reader
-from dashboards.live.series import MINUTE, runs_outside, usual
+from dashboards.live.series import MINUTE, Point, runs_outside, usual
 from dashboards.live.when import clock
 from dashboards.live.words import compact, count, duration, verdict
 from streams.errors import StoreError
@@ -123,10 +123,7 @@ def _incident(status: Status, incident: Incident, rows: Sequence[Row]) -> Html:
 
 
 def _fleet(status: Status) -> Html:
-    seconds = [(int(at), float(events)) for at, events in status["rates"]]
-    chunks = [seconds[i : i + _FLEET_STEP] for i in range(0, len(seconds), _FLEET_STEP)]
-    full = [chunk for chunk in chunks if len(chunk) == _FLEET_STEP]
-    points = [(chunk[-1][0], sum(v for _, v in chunk) / _FLEET_STEP) for chunk in full]
+    points = _rates(status)
     band = usual(points)
     plot = Plot(
         points=points,
@@ -151,6 +148,19 @@ def _fleet(status: Status) -> Html:
         ),
         key="fleet",
     )
+
+
+def _rates(status: Status) -> list[Point]:
+    """Events a second in steps of five seconds; seconds without a row had no event."""
+    known = {int(at) // 1000: float(events) for at, events in status["rates"]}
+    step = _FLEET_STEP
+    # The running step is left out: it would pretend a fall.
+    last = status["now"] // 1000 // step * step
+    first = max(last - 600, -(-status["started"] // 1000 // step) * step, min(known, default=last))
+    return [
+        ((at + step) * 1000, sum(known.get(second, 0.0) for second in range(at, at + step)) / step)
+        for at in range(first // step * step, last, step)
+    ]
 
 
 def _hottest(status: Status, incidents: Mapping[str, Incident]) -> Html:
@@ -219,9 +229,9 @@ def _cells(status: Status) -> Html:
     cells, seen, hidden = [], 0, 0
     for index in range(_CELLS):
         start = end - (_CELLS - index) * step
-        blind = any(a < start + step and b > start for a, b in blind(status))
-        kind = "blind" if blind else "seen" if start // step in busy else "silent"
-        seen, hidden = seen + (kind == "seen"), hidden + blind
+        unseen = any(a < start + step and b > start for a, b in blind(status))
+        kind = "blind" if unseen else "seen" if start // step in busy else "silent"
+        seen, hidden = seen + (kind == "seen"), hidden + unseen
         cells.append(tag("i", class_=kind))
     text = f"Of the last 60 spans of ten seconds, {seen} saw events and {hidden} were blind."
     legend = tag("p", "green: events stored; empty: none; hatched: blind", class_="muted legend")
@@ -235,7 +245,7 @@ def _partitions(status: Status) -> Html:
             count(part["lag"]),
             count(part["next_offset"]),
             count(part["accounts"]),
-            clock(part["watermark"], seconds=True),
+            clock(part["watermark"] or None, seconds=True),
         ]
         for part in status["partitions"]
     ]

@@ -62,7 +62,7 @@ class Reader:
         return await self._ask(_MINUTES.replace("{where}", where), parameters)
 
     async def minutes_around(self, spans: Sequence[Span]) -> list[Row]:
-        """Rows of `account_minute` for several (account, start, end in epoch ms), in one question."""
+        """Rows of `account_minute` for several spans, in one question."""
         parts, parameters = [], dict[str, Any]()
         for index, (account_id, start, end) in enumerate(spans):
             names = f"{{account{index}}}", f"{{start{index}}}", f"{{end{index}}}"

@@ -32,6 +32,8 @@ _ANSWER_S = 4.0
 #: librdkafka frames its reasons: `sasl_ssl://host:port/bootstrap: REASON (after 3ms in state X)`.
 _FRAME = re.compile(r"^(?:\S+: )?(?:SASL authentication error: )?(.*?)(?: \(after .*\))?$")
 
+_ALERT = re.compile(r"alert ([a-z ]*certificate[a-z ]*)")
+
 
 def check(settings: Settings, embedded: str = "") -> None:
     """Returns when the broker answers a request made with these settings.
@@ -63,6 +65,10 @@ def check(settings: Settings, embedded: str = "") -> None:
                 raise _refused(settings, embedded, _told(reason))
             if reason.code() == KafkaError._SSL:
                 raise _failed(settings, embedded, _told(reason))
+            # With TLS 1.3 the broker looks at our certificate only after the handshake.
+            if alert := _ALERT.search(reason.str()):
+                wanted = "it wants a certificate it trusts (broker_cert_file, broker_key_file)"
+                raise _failed(settings, embedded, f"{wanted}: {alert.group(1)}")
         if time.monotonic() > deadline:
             raise _failed(settings, embedded, _silence(settings))
 

@@ -14,9 +14,9 @@ What it does, found out with librdkafka 2.16, aiokafka 0.14 and kafka-python 3.0
   wrong, and looking offsets up by time finds nothing.
 - Offsets are committed and fetched as on Kafka, one partition named at a time; "all offsets of the
   group" fails. First and last offsets are right.
-- A group may have ONE member. A second one ends the join with InvalidRequestError. A member that
-  left cleanly is followed at once; one that was killed, or that has a static name (those do not
-  leave), only after its session has timed out. So: one worker, and no `group_instance_id`.
+- A group may have ONE member: a second one ends the join with InvalidRequestError. Who follows a
+  former member waits for about one session timeout if that one left, up to twice that if it was
+  killed or had a static name (those do not leave). So: one worker, and no `group_instance_id`.
 - Creating and deleting topics, listing groups and topic ids do not exist. The cluster id is drawn
   at every start.
 - kafka-python must be told `api_version=(2, 3)`: the mock's answer to a newer handshake breaks it.

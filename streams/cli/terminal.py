@@ -26,17 +26,22 @@ __all__ = ["LiveView", "plain_line", "render", "shown"]
 
 _REFRESH = 4.0
 _PLAIN_EVERY = 5.0
-_HEAD_LINES, _FOOT_LINES = 5, 4
+_ACCOUNTS_LEAST = 4
 _STYLES = {"critical": "red", "high": "red", "medium": "yellow", "warning": "yellow"}
 _RESOLVED_SHOWN = 1
 
 
 def shown(text: str) -> str:
-    """A name as it may stand in a terminal: nothing in it moves the cursor or turns the direction."""
-    return "".join("�" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
+    """Text as it may stand in a terminal: nothing in it moves the cursor or turns the direction."""
+    return "".join("�" if _unprintable(character) else character for character in text)
 
 
-_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+def _unprintable(character: str) -> bool:
+    # Joiners are format characters too, but Persian and many emoji cannot be written without.
+    return unicodedata.category(character) in _UNPRINTABLE and character not in "\u200c\u200d"
+
+
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def render(status: Mapping[str, Any], *, url: str = "") -> RenderableType:
@@ -66,25 +71,42 @@ class _View:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         # One line is left to the prompt; a view as high as the screen would scroll it.
         height = (options.height or console.size.height) - 1
-        width = options.max_width
-        room = max(height - _HEAD_LINES - _FOOT_LINES, 4)
-        incidents = _incidents(self._status, width, max(room - 4, 2))
-        hottest = _hottest(self._status, width, room - len(incidents) - 2)
-        yield from _head(self._status, self._url, width)
-        yield from incidents
+        paper = _Paper(console, options.max_width)
+        head, foot = _head(self._status, self._url, paper), _foot(self._status, paper)
+        room = height - len(head) - len(foot) - 3
+        incidents = _incidents(self._status, paper, max(room - _ACCOUNTS_LEAST, 2))
+        hottest = _hottest(self._status, paper.width, room - len(incidents) - 1)
+        yield from (*head, Text(""), *incidents, Text(""))
         if hottest is not None:
-            yield Text("")
-            yield hottest
-        yield Text("")
-        yield from _foot(self._status, width)
+            yield from (hottest, Text(""))
+        yield from foot
 
 
-def _head(status: Status, url: str, width: int) -> list[Text]:
+class _Paper:
+    """Cuts text to the width of the view."""
+
+    def __init__(self, console: Console, width: int) -> None:
+        self.console = console
+        self.width = width
+
+    def lines(self, text: Text, most: int = 1) -> list[Text]:
+        """At most so many lines; what does not fit ends in an ellipsis."""
+        wrapped = list(text.wrap(self.console, self.width)) if most > 1 else [text]
+        if len(wrapped) > most:
+            rest = Text(" ").join([line for line in wrapped[most - 1 :] if line])
+            wrapped = [*wrapped[: most - 1], rest]
+        for line in wrapped:
+            line.rstrip()
+            line.truncate(self.width, overflow="ellipsis")
+        return wrapped
+
+
+def _head(status: Status, url: str, paper: _Paper) -> list[Text]:
     said = verdict(status)
-    left = Text.assemble(("Usage Pulse", "bold"), ("  " + status["mode"], "dim"))
-    right = Text(url or "", "underline" if url else "")
-    left.append(" " * max(width - left.cell_len - right.cell_len, 2))
-    left.append_text(right)
+    top = Text.assemble(("Usage Pulse", "bold"), ("  " + status["mode"], "dim"))
+    right = Text(url, "underline")
+    top.append(" " * max(paper.width - top.cell_len - right.cell_len, 2))
+    top.append_text(right)
     figures = Text.assemble(
         *((f"{compact(status['rate'])}", "bold"), " events/s   "),
         *((f"{count(status['stored'])}", "bold"), " stored   "),
@@ -94,8 +116,8 @@ def _head(status: Status, url: str, width: int) -> list[Text]:
     opened = sum(1 for incident in status["incidents"] if is_open(incident))
     colour = "bold red" if opened else "bold" if said.trusted else "bold yellow"
     detail = Text(shown(said.detail), "dim" if said.trusted else "yellow")
-    lines = [left, Text(said.heading, colour), detail, figures, Text("")]
-    return [_fitted(line, width) for line in lines]
+    lines = [*paper.lines(top), *paper.lines(Text(said.heading, colour))]
+    return [*lines, *paper.lines(detail, most=2), *paper.lines(figures)]
 
 
 def _delay(status: Status) -> str:
@@ -103,35 +125,37 @@ def _delay(status: Status) -> str:
     return f"{duration(delay['p50'])} (p99 {duration(delay['p99'])})" if delay else "–"
 
 
-def _incidents(status: Status, width: int, room: int) -> list[Text]:
-    """Every open incident in two lines, then what was resolved last, as far as the room goes."""
+def _incidents(status: Status, paper: _Paper, room: int) -> list[Text]:
+    """Every open incident, then what was resolved last, as far as the room goes."""
     opened = [incident for incident in status["incidents"] if is_open(incident)]
     resolved = [incident for incident in status["incidents"] if not is_open(incident)]
-    wanted = opened + resolved[:_RESOLVED_SHOWN]
-    if not wanted:
+    if not opened and not resolved:
         return [Text("No incident is open.", "dim")]
-    fit = wanted[: max(1, room // 2)]
-    if len(fit) < len(wanted):
-        fit = wanted[: max(1, (room - 1) // 2)]
-    lines = [line for incident in fit for line in _incident(incident, width)]
-    hidden = len(opened) - sum(1 for incident in fit if is_open(incident))
-    if hidden > 0:
-        lines.append(Text(f"  and {hidden} more open", "dim"))
+    lines: list[Text] = []
+    for place, incident in enumerate(opened + resolved[:_RESOLVED_SHOWN]):
+        block = _incident(incident, paper)
+        hidden = len(opened) - place
+        if lines and len(lines) + len(block) + (hidden > 1) > room:
+            if hidden > 0:
+                lines.append(Text(f"  and {hidden} more open", "dim"))
+            break
+        lines += block
     return lines
 
 
-def _incident(incident: Incident, width: int) -> list[Text]:
+def _incident(incident: Incident, paper: _Paper) -> list[Text]:
+    """The sentence, in two lines if it must, and how sure, since when, whether it goes on."""
     opened = is_open(incident)
     colour = _STYLES.get(incident["severity"].lower(), "") if opened else "dim"
-    sentence = Text(shown(incident["sentence"]), "bold" if opened else "dim")
-    first = Text.assemble(("▌ ", colour), sentence)
-    second = Text.assemble(
-        *(("▌ ", colour), (shown(incident["severity"]), colour)),
+    inner = _Paper(paper.console, paper.width - 2)
+    sentence = inner.lines(Text(shown(incident["sentence"]), "bold" if opened else "dim"), most=2)
+    state = Text.assemble(
+        (shown(incident["severity"]), colour),
         (f", {chance(incident['p_value'])} by chance", "" if opened else "dim"),
         (f", since {_clock(incident['started_at'])}Z, {shown(incident['state'])}", "dim"),
         (f", silent below {count(incident['threshold'])}", "dim"),
     )
-    return [_fitted(first, width), _fitted(second, width)]
+    return [Text.assemble(("▌ ", colour), line) for line in [*sentence, *inner.lines(state)]]
 
 
 def _hottest(status: Status, width: int, rows: int) -> Table | None:
@@ -157,34 +181,27 @@ def _hottest(status: Status, width: int, rows: int) -> Table | None:
     return table
 
 
-def _foot(status: Status, width: int) -> list[Text]:
-    store, broker = status["store"], status["broker"]
+def _foot(status: Status, paper: _Paper) -> list[Text]:
+    store, broker, alert = status["store"], status["broker"], status["alert_ms"]
     write = f" {duration(store['write_ms'])}" if store["write_ms"] is not None else ""
+    partitions = len(status["partitions"])
     first = Text.assemble(
         ("pipeline  ", "dim"),
         *_side("store", store["ok"], write),
         *_side("broker", broker["ok"], ""),
-        f"{count(status['accounts'])} accounts  ",
-        f"{len(status['partitions'])} partitions",
+        f"{partitions} partition{'' if partitions == 1 else 's'}  ",
+        f"alert {duration(alert['p99'])} after its tick" if alert else "no alert yet",
     )
-    alert = status["alert_ms"]
     second = Text.assemble(
-        (f"          {count(status['dead'])} dead letters  ", ""),
+        f"          {count(status['dead'])} dead letters  ",
         f"{count(status['duplicates'])} duplicates  ",
-        f"{count(status['late'])} late ({count(status['too_late'])} too late)  ",
-        f"alert after {duration(alert['p99'])}" if alert else "",
+        f"{count(status['late'])} late ({count(status['too_late'])} too late)",
     )
-    return [_fitted(first, width), _fitted(second, width)]
+    return [*paper.lines(first), *paper.lines(second)]
 
 
 def _side(name: str, ok: bool, more: str) -> tuple[tuple[str, str], str]:
     return (f"{name} {'ok' + more if ok else 'FAILING'}", "" if ok else "bold red"), "  "
-
-
-def _fitted(line: Text, width: int) -> Text:
-    line.truncate(width, overflow="ellipsis")
-    line.no_wrap = True
-    return line
 
 
 def _clock(at: int, *, seconds: bool = False) -> str:

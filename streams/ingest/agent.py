@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -26,18 +26,18 @@ __all__ = ["Ingest"]
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: Sends one dead letter of a partition on to its topic; returns when the broker has it.
-SendLetter = Callable[[DeadLetter, int], Awaitable[None]]
+#: Sends dead letters of a partition on to their topic; returns when the broker has them.
+SendLetters = Callable[[Sequence[DeadLetter], int], Awaitable[None]]
 
 
 class Ingest:
     """The partitions assigned to this worker."""
 
-    def __init__(self, context: Context, status: Status, send_letter: SendLetter) -> None:
+    def __init__(self, context: Context, status: Status, send_letters: SendLetters) -> None:
         self.context = context
         self.status = status
         self.partitions: dict[int, Partition] = {}
-        self._send_letter = send_letter
+        self._send_letters = send_letters
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pulse-ingest")
         self._busy = asyncio.Lock()
         status.partitions = lambda: self.partitions
@@ -79,9 +79,8 @@ class Ingest:
             if part is None or (not part.fresh and fetch.next_offset <= part.marker):
                 return  # no longer ours, or delivered again and all of it stored
             batch = await self._run(lambda: part.prepare(fetch.messages, fetch.next_offset))
-            letters = part.new_letters(batch)
-            for letter in letters:
-                await self._send_letter(letter, fetch.partition)
+            if letters := part.new_letters(batch):
+                await self._send_letters(letters, fetch.partition)
             started = time.monotonic()
             counts = await self._run(lambda: part.commit(batch))
             self.status.stored(batch, counts, (time.monotonic() - started) * 1000)

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.transport.utils import DefaultSchedulingStrategy
@@ -23,6 +24,8 @@ __all__ = ["Fetch", "FetchConsumer", "FetchTransport", "scheduler_for"]
 
 #: A fetch with fewer bytes waits a moment for more.
 SMALL_FETCH = 256 * 1024
+#: How long the broker may hold a request for more data.
+FETCH_WAIT_MS = 100
 
 
 class Fetch:
@@ -73,6 +76,16 @@ def scheduler_for(topic: str) -> type[DefaultSchedulingStrategy]:
     return FetchScheduler
 
 
+class _PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc]
+    """aiokafka asks for a partition again only when the request under way has come back, which an
+    idle partition in it keeps open for Faust's 1.5 s; that would be the delay of every alert."""
+
+    def _create_worker_consumer(self, transport: FaustTransport) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+
 class FetchConsumer(FaustConsumer):  # type: ignore[misc]
     """Starts where the store ends and commits what the store holds.
 
@@ -80,6 +93,9 @@ class FetchConsumer(FaustConsumer):  # type: ignore[misc]
     a batch leaves in the store decides. The app tells it by two attributes: `positions`, awaited
     with the assigned partitions, and `markers()`.
     """
+
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return _PromptThread(self, loop=self.loop, beacon=self.beacon)
 
     @property
     def _events(self) -> str:

@@ -94,7 +94,7 @@ def with_bursts(traffic: Traffic, factor: float, seed: int) -> tuple[Counts, NDA
     """Counts with two equal bursts an account, six hours apart, and the minute of the first."""
     rng = np.random.default_rng(seed)
     counts = traffic.counts.copy()
-    starts: NDArray[np.int64] = rng.integers(2 * 1440, (DAYS - 1) * 1440, counts.shape[1])
+    starts = rng.integers(2 * 1440, (DAYS - 1) * 1440, size=(counts.shape[1],))
     for account, start in enumerate(starts.tolist()):
         rate = factor * traffic.usual[account] / 5.0
         requests = rng.poisson(rate, BURST_MINUTES).astype(np.int32)

@@ -163,7 +163,7 @@ def test_score_comes_before_update(detector: Detector, case: Case) -> None:
     larger = case.usual + 10.0 * (case.attack - case.usual)
     once = detector.score(case.state, case.attack, case.now_ms, parameters)
     more = detector.score(case.state, larger, case.now_ms, parameters)
-    at = (..., *case.cell)
+    at: Any = (..., *case.cell)
     assert once.alarm.all()
     assert (more.p_value[at] <= once.p_value[at]).all()
     assert (more.expected == once.expected).all(), "what is judged must not be in what is expected"
@@ -196,7 +196,7 @@ def test_the_explanation_names_the_injected_cause_in_the_inputs_own_numbers(
 def test_the_threshold_alarms_and_one_less_is_silent(detector: Detector, case: Case) -> None:
     parameters = detector.Parameters()
     limits = case.threshold(case.state, case.now_ms)
-    at = (..., *case.cell)
+    at: Any = (..., *case.cell)
     for less, expected in ((0.0, True), (1.0, False)):
         sums = np.zeros_like(case.usual)
         sums[at] = limits - less
@@ -208,7 +208,7 @@ def test_the_docstring_gives_formula_limits_and_source(detector: Detector) -> No
     text = detector.__doc__ or ""
     assert "References:" in text
     assert "P(" in text
-    assert "limits" in text
+    assert "Known limits" in text
     assert "Measured by" in text
 
 

@@ -66,9 +66,7 @@ def every_type() -> pa.Table:
                 pa.map_(pa.string(), pa.float32()),
             ),
             "drivers": pa.array([[("m", 1e-300)]] * count, pa.map_(pa.string(), pa.float64())),
-            "extra": pa.array(
-                [[("k", text)] for text in NASTY], pa.map_(pa.string(), pa.string())
-            ),
+            "extra": pa.array([[("k", text)] for text in NASTY], pa.map_(pa.string(), pa.string())),
         }
     )
 
@@ -248,7 +246,9 @@ def test_more_rows_than_one_block_holds_are_refused(store: Store) -> None:
 
 def test_a_large_result_comes_in_blocks(store: Store) -> None:
     count, total, largest = 0, 0, 0
-    for batch in store.stream("SELECT number, toString(number) AS s FROM numbers({n})", {"n": 10**6}):
+    for batch in store.stream(
+        "SELECT number, toString(number) AS s FROM numbers({n})", {"n": 10**6}
+    ):
         assert batch.num_rows == 0 or batch["s"][0].as_py() == str(batch["number"][0].as_py())
         largest = max(largest, batch.num_rows)
         count, total = count + batch.num_rows, total + sum(batch["number"].to_pylist())

@@ -122,6 +122,12 @@ def test_an_honest_level_shift_falls_silent_within_a_day_and_stays_so(warm: Acco
     assert alarms[-1] - start < 3 * 60  # in fact within hours
 
 
+def test_a_ramp_that_less_than_doubles_every_hour_is_missed(warm: Account) -> None:
+    ramp = [2.0 * 1.8 ** (minute / 60) for minute in range(10 * 60)]
+    assert warm.play(np.rint(ramp).tolist()) == []  # x350 in ten hours: a limit, stated as one
+    assert warm.play([ramp[-1] * 5] * 10) != []
+
+
 def test_an_attack_moves_the_baseline_by_no_more_than_a_winsorised_window(warm: Account) -> None:
     before = warm.state["total"][0, 0]
     cap = 2.0 * warm.state["record"][0, 1, 0] + 20.0

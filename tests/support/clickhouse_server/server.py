@@ -1,4 +1,4 @@
-"""The server loop: one thread a connection, one chDB session each, statements in order."""
+"""The server loop: one thread a connection, one chDB session a statement."""
 
 from __future__ import annotations
 
@@ -72,17 +72,15 @@ class _Handler(socketserver.BaseRequestHandler):
         if self.server.tls is not None:
             connection = self.server.tls.wrap_socket(connection, server_side=True)
         wire = Wire(connection)
-        session = Session(str(self.server.path))
         try:
             if self._greet(wire):
-                while self._serve(wire, session):
+                while self._serve(wire):
                     pass
         except (EOFError, OSError):
             return
         except ProtocolError as error:
             wire.write_exception(_UNEXPECTED_PACKET, f"{error}. (UNEXPECTED_PACKET_FROM_CLIENT)")
         finally:
-            session.close()
             if connection is not self.request:
                 connection.close()
 
@@ -104,7 +102,7 @@ class _Handler(socketserver.BaseRequestHandler):
         wire.write_hello()
         return True
 
-    def _serve(self, wire: Wire, session: Session) -> bool:
+    def _serve(self, wire: Wire) -> bool:
         """Answer one packet; False ends the connection."""
         packet = wire.read_packet()
         if self.server.faults.refuses():
@@ -112,17 +110,18 @@ class _Handler(socketserver.BaseRequestHandler):
         if packet == ClientPacketTypes.PING:
             wire.write_pong()
         elif packet == ClientPacketTypes.QUERY:
-            return self._query(wire, session, wire.read_query())
+            return self._query(wire, wire.read_query())
         elif packet != ClientPacketTypes.CANCEL:
             raise ProtocolError(f"unknown packet {packet}")
         return True
 
-    def _query(self, wire: Wire, session: Session, query: Query) -> bool:
-        while wire.read_block(query.compressed)[0]:  # external tables
+    def _query(self, wire: Wire, query: Query) -> bool:
+        if wire.read_block(query.compressed)[0]:
             raise ProtocolError("external tables are not understood here")
+        # One session a statement: settings end with it, and so does what a failure leaves behind.
+        session = Session(str(self.server.path))
         try:
-            if query.settings:
-                session = _with_settings(self.server.path, query.settings)
+            _set(session, query.settings)
             if insert := _INSERT.fullmatch(query.text):
                 return self._insert(wire, session, insert, query.compressed)
             if _READS.match(query.text):
@@ -132,6 +131,8 @@ class _Handler(socketserver.BaseRequestHandler):
                 wire.write_end()
         except RuntimeError as error:
             _refuse(wire, str(error))
+        finally:
+            session.close()
         return True
 
     def _insert(
@@ -161,17 +162,15 @@ class _Handler(socketserver.BaseRequestHandler):
         return True
 
 
-def _with_settings(path: Path, settings: dict[str, str]) -> Session:
-    """A session for one statement; unknown settings are ignored, as servers do unless told."""
-    session = Session(str(path))
+def _set(session: Session, settings: dict[str, str]) -> None:
+    """Unknown settings are ignored, as servers do unless told otherwise."""
     for name, value in settings.items():
         escaped = value.replace("\\", "\\\\").replace("'", "\\'")
         try:
-            session.query(f"SET {name} = '{escaped}'")
+            session.query(f"SET {name} = '{escaped}'", "Null")
         except RuntimeError as error:
             if "UNKNOWN_SETTING" not in str(error):
                 raise
-    return session
 
 
 def _store(session: Session, target: str, blocks: list[bytes]) -> None:

@@ -1,0 +1,208 @@
+"""`pulse demo`, `up`, `worker` and `replay`: the commands that run the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import sys
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from streams.cli.options import (
+    as_json,
+    broker_option,
+    data_option,
+    json_option,
+    load_settings,
+    require_broker,
+    store_option,
+)
+from streams.cli.replay_view import ReplayView, summary_text
+from streams.cli.terminal import LiveView
+from streams.errors import UsageError
+from streams.settings import Settings
+from streams.storage.chdb_store import ChdbStore
+
+__all__ = ["demo", "replay", "up", "worker"]
+
+_port_option = click.option("--port", type=int, help="Port of the local page; 0 takes a free one.")
+
+
+def _logging(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    if settings.log_level != "DEBUG":
+        # Their own words for a lost broker are many; ours stand in the status.
+        for name in ("faust", "mode", "aiokafka", "kafka"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+@click.command()
+@data_option
+@_port_option
+@click.option("--fresh", is_flag=True, help="Start over: forget the data directory of earlier demos.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Seed of the traffic.")
+@click.option("--duration", type=float, metavar="SECONDS", help="Stop by itself after this long.")
+@click.pass_context
+def demo(
+    ctx: click.Context, data: str | None, port: int | None, fresh: bool, seed: int, duration: float | None
+) -> None:
+    """The whole stack in one process, with live traffic and attacks in it.
+
+    Three hours of history come first, then traffic in real time; the first attack begins within a
+    minute. A second start goes on from the same data directory. Ctrl-C stops.
+    """
+    settings = load_settings(ctx, data=data, port=port, store="", broker="", time_mode="live", worker="")
+    _logging(settings)
+    if fresh:
+        _forget(Path(settings.data))
+    _run(_demo(settings, seed, duration))
+
+
+def _forget(directory: Path) -> None:
+    """Remove a data directory, and nothing that is not one."""
+    if not directory.exists():
+        return
+    if not (directory / "lock").exists():
+        raise UsageError(f"--fresh: {directory} is no data directory of ours (no file `lock` in it)")
+    ChdbStore(directory).close()  # raises when somebody works there
+    shutil.rmtree(directory)
+
+
+async def _demo(settings: Settings, seed: int, duration: float | None) -> None:
+    from streams.demo import demo_traffic
+    from streams.runtime import running, until_signal
+
+    async with running(settings, "demo") as run:
+        until_signal(run)
+        gone = threading.Event()
+        traffic = asyncio.ensure_future(asyncio.to_thread(demo_traffic, run, seed, gone.is_set))
+        traffic.add_done_callback(lambda done: run.stopping.set())
+        if duration is not None:
+            asyncio.get_running_loop().call_later(duration, run.stopping.set)
+        try:
+            async with LiveView(run.status, url=run.url):
+                await run.wait()
+        finally:
+            gone.set()
+        await traffic
+
+
+@click.command()
+@data_option
+@store_option
+@broker_option
+@_port_option
+@click.pass_context
+def up(
+    ctx: click.Context, data: str | None, store: str | None, broker: str | None, port: int | None
+) -> None:
+    """The whole stack in one process, for your own traffic.
+
+    Prints the broker's address to send events to, and the page's. Ctrl-C stops.
+    """
+    settings = load_settings(ctx, data=data, store=store, broker=broker, port=port)
+    _logging(settings)
+    _run(_serve(settings, "up"))
+
+
+@click.command()
+@store_option
+@broker_option
+@data_option
+@_port_option
+@click.pass_context
+def worker(
+    ctx: click.Context, store: str | None, broker: str | None, data: str | None, port: int | None
+) -> None:
+    """One production worker: Kafka to ClickHouse to alerts.
+
+    Start as many as there are partitions; each takes its share. SIGTERM stops within seconds.
+    """
+    settings = load_settings(ctx, store=store, broker=broker, data=data, port=port)
+    require_broker(settings)
+    _logging(settings)
+    _run(_serve(settings, "worker"))
+
+
+async def _serve(settings: Settings, mode: str) -> None:
+    from streams.runtime import running, until_signal
+
+    async with running(settings, mode) as run:
+        until_signal(run)
+        click.echo(f"broker {run.broker}, topic {settings.topic}")
+        click.echo(f"page   {run.url}")
+        await run.wait()
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@data_option
+@click.option("--speed", default="max", show_default=True, metavar="max|N", help="N times real time.")
+@click.option("--as", "trace_format", metavar="FORMAT", help="Format of the files; guessed from the name.")
+@click.option("--accounts", type=int, help="Accounts given to a trace that has none.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of those accounts.")
+@json_option
+@click.pass_context
+def replay(
+    ctx: click.Context,
+    files: tuple[Path, ...],
+    data: str | None,
+    speed: str,
+    trace_format: str | None,
+    accounts: int | None,
+    seed: int,
+    json_: bool,
+) -> None:
+    """Send stored traffic through the whole path and print a summary.
+
+    Formats: ndjson (our own events, also gzipped), azure, mooncake, coortweet. Every row has an
+    identity of its own, so replaying a file again changes nothing.
+    """
+    settings = load_settings(
+        ctx, data=data, store="", broker="", worker="", time_mode="replay", heartbeat=0.0
+    )
+    _logging(settings)
+    from streams.replay import Plan
+
+    plan = Plan(files, trace_format, accounts, seed, _factor(speed))
+    _run(_replay(settings, plan, json_))
+
+
+def _factor(speed: str) -> float | None:
+    if speed == "max":
+        return None
+    try:
+        factor = float(speed)
+    except ValueError:
+        factor = 0.0
+    if not factor > 0:
+        raise UsageError(f"--speed: expected max or a factor above 0, got {speed!r}")
+    return factor
+
+
+async def _replay(settings: Settings, plan: Any, json_: bool) -> None:
+    from dataclasses import asdict
+
+    from streams.replay import checked, replay
+    from streams.runtime import running, until_signal
+
+    checked(plan)
+    async with running(settings, "replay", page=False) as run:
+        until_signal(run)
+        with ReplayView(Console(stderr=True), run.status) as view:
+            summary = await replay(run, plan, view.update)
+    click.echo(as_json(asdict(summary)) if json_ else summary_text(summary))
+
+

@@ -1,0 +1,146 @@
+"""One running worker with everything around it: store, broker, page and SQL socket.
+
+Behind every command that works on the stream. Embedded or production is a matter of settings: an
+empty `broker` starts the embedded one, an empty `store` opens the data directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dashboards.live.server import start_page
+from streams.app import Worker
+from streams.broker import admin
+from streams.broker.embedded import PARTITIONS, EmbeddedProcess
+from streams.errors import BrokerUnavailable, StoreUnavailable
+from streams.settings import Settings
+from streams.storage import migrations
+from streams.storage.base import Store
+from streams.storage.open import open_store
+from streams.storage.readers import EmbeddedReader, record_retries
+from streams.storage.socket import SOCKET_NAME, serve
+
+__all__ = ["Running", "running", "until_signal"]
+
+_STATUS_S = 0.25
+_RETRY_S = 2.0
+
+
+@dataclass(slots=True)
+class Running:
+    """A worker at work; `broker` and `url` are addresses."""
+
+    settings: Settings
+    worker: Worker
+    store: Store
+    broker: str
+    url: str = ""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _status: dict[str, Any] = field(default_factory=dict)
+    _status_at: float = -1.0
+
+    def status(self) -> dict[str, Any]:
+        """What `Status.snapshot` says, made at most four times a second."""
+        now = time.monotonic()
+        if now - self._status_at > _STATUS_S:
+            self._status, self._status_at = self.worker.status.snapshot(), now
+        return self._status
+
+    async def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Rows of a SELECT, read beside the writer."""
+        table = await asyncio.to_thread(self.store.query, sql, dict(parameters))
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return rows
+
+    async def wait(self) -> None:
+        """Until somebody sets `stopping`; a worker that cannot go on raises its error here."""
+        stop = asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait({stop, self.worker.failed}, return_when=asyncio.FIRST_COMPLETED)
+            if self.worker.failed.done():
+                self.worker.failed.result()
+        finally:
+            stop.cancel()
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncIterator[Running]:
+    """Start everything, and stop it in reverse order on the way out."""
+    async with contextlib.AsyncExitStack() as stack:
+        store = await _store(settings)
+        stack.callback(store.close)
+        broker, stream_id = settings.broker, ""
+        if settings.broker:
+            stream_id = await _stream_id(settings)
+        else:
+            process = EmbeddedProcess({settings.topic: PARTITIONS, settings.dead_letter_topic: 1})
+            broker = await asyncio.to_thread(process.start)
+            stack.callback(process.stop)
+            stream_id = f"embedded/{settings.topic}/{uuid.uuid4().hex[:12]}"
+        worker = Worker(settings, store, stream_id, embedded="" if settings.broker else broker, mode=mode)
+        run = Running(settings, worker, store, broker)
+        if page:
+            served = await start_page(settings.host, settings.port, run.status, run.query)
+            stack.push_async_callback(served.stop)
+            run.url = served.url
+        await _serve_sql(settings, store, stack)
+        stack.push_async_callback(worker.stop)
+        await worker.start()
+        yield run
+
+
+async def _store(settings: Settings) -> Store:
+    """The store, migrated; a server that does not answer yet is waited for."""
+    while True:
+        try:
+            store = await asyncio.to_thread(open_store, settings)
+            await asyncio.to_thread(migrations.migrate, store)
+            await asyncio.to_thread(migrations.apply_retention, store, settings.retention_days)
+        except StoreUnavailable as error:
+            _say(f"{error}; trying again every {_RETRY_S:.0f} s")
+            await asyncio.sleep(_RETRY_S)
+        else:
+            return store
+
+
+async def _stream_id(settings: Settings) -> str:
+    while True:
+        try:
+            return await asyncio.to_thread(admin.stream_id, settings, settings.topic)
+        except BrokerUnavailable as error:
+            _say(f"{error}; trying again every {_RETRY_S:.0f} s")
+            await asyncio.sleep(_RETRY_S)
+
+
+async def _serve_sql(settings: Settings, store: Store, stack: contextlib.AsyncExitStack) -> None:
+    if settings.store:
+        return  # a server answers for itself
+    reader = EmbeddedReader(Path(settings.data))
+    close = getattr(reader, "close", None)
+    if close is not None:
+        stack.callback(close)
+
+    def record(letters: list[str], by: str) -> None:
+        record_retries(store, letters, by)
+
+    await stack.enter_async_context(serve(Path(settings.data) / SOCKET_NAME, reader.text, record))
+
+
+def _say(line: str) -> None:
+    print(f"pulse: {line}", file=sys.stderr, flush=True)
+
+
+def until_signal(run: Running) -> None:
+    """SIGTERM and Ctrl-C ask `run` to stop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, run.stopping.set)

@@ -1,0 +1,371 @@
+"""Commands that show and mend what is stored: dead letters, accounts, migrate, doctor, simulate."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from confluent_kafka import Consumer
+
+from streams.app import policy_of
+from streams.broker.embedded import EmbeddedBroker
+from streams.cli.accounts import sparkline
+from streams.cli.main import cli
+from streams.features.fold import Fold
+from streams.features.rows import Rows
+from streams.features.snapshot import save
+from streams.settings import load
+from streams.storage.chdb_store import ChdbStore
+from streams.storage.migrations import migrate
+
+# kafka-python reads its message definitions with functions that Python 3.11 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:(open|read)_text is deprecated")
+
+HOUR_MS = 3_600_000
+START_MS = 1_760_000_400_000 // HOUR_MS * HOUR_MS
+HOURS = 3
+BYTES = {
+    "1a": b'{"event_id": "e1", "account_id": "acme", "prompt_tokens": -3}',
+    "1b": b'{"event_id": "e2", "ts": \xff\x00',
+    "2c": b"\x1b]0;owned\x07{}",
+}
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="pulse")
+
+
+def good(*arguments: object) -> str:
+    result = run(*arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One account with a request each ten seconds for three hours, and three dead letters."""
+    directory = tmp_path_factory.mktemp("cli") / "data"
+    store = ChdbStore(directory)
+    migrate(store)
+    count = HOURS * 360
+    store.command(
+        "INSERT INTO events (event_id, account_id, org_id, ts, arrived_at, status, prompt_tokens, "
+        "completion_tokens) SELECT toString(number), 'acme', 'org', "
+        f"fromUnixTimestamp64Milli(toInt64({START_MS} + number * 10000), 'UTC'), now64(3), "
+        f"if(number % 360 = 0, 500, 200), 10, 5 FROM numbers({count})"
+    )
+    for number, (letter, content) in enumerate(BYTES.items()):
+        store.command(
+            "INSERT INTO dead_letters (letter_id, topic, kafka_partition, kafka_offset, line, "
+            f"reason, sentence, bytes, arrived_at) SELECT '{letter}', 'usage.events', 2, "
+            f"{40 + number}, 1, '{'wrong_type' if number else 'out_of_range'}', 'what is off', "
+            f"unhex('{content.hex()}'), now64(3) + INTERVAL {number} SECOND"
+        )
+    snapshot(store)
+    store.close()
+    return directory
+
+
+def snapshot(store: ChdbStore) -> None:
+    """What the fold knows after the events above, written as the worker writes it."""
+    fold = Fold(policy_of(load(environment={})))
+    count = HOURS * 360
+    ts = START_MS + np.arange(count, dtype=np.int64) * 10_000
+    fold.push(
+        Rows(
+            account=fold.accounts.rows(["acme"], ["org"])[np.zeros(count, np.int64)],
+            ts=ts,
+            tick=ts // 5000 * 5000 + 5000,
+            status=np.full(count, 200, np.uint16),
+            prompt=np.full(count, 10, np.int64),
+            completion=np.full(count, 5, np.int64),
+            address=np.zeros(count, np.uint64),
+            user=np.zeros(count, np.uint64),
+            template=np.zeros(count, np.uint64),
+            quota=None,
+            moderation=None,
+        )
+    )
+    assert not fold.advance(START_MS + HOURS * HOUR_MS)
+    save(store, 0, fold, None, 0, START_MS)
+
+
+@pytest.fixture
+def broker() -> Iterator[str]:
+    embedded = EmbeddedBroker()
+    yield embedded.start()
+    embedded.stop()
+
+
+def received(broker: str, count: int) -> list[tuple[bytes | None, bytes | None]]:
+    """Key and value of the first `count` messages of usage.events."""
+    consumer = Consumer(
+        {"bootstrap.servers": broker, "group.id": "test", "auto.offset.reset": "earliest"}
+    )
+    consumer.subscribe(["usage.events"])
+    found = []
+    for _ in range(200):
+        message = consumer.poll(0.1)
+        if message is not None and message.error() is None:
+            found.append((message.key(), message.value()))
+        if len(found) == count:
+            break
+    consumer.close()
+    return found
+
+
+def test_dead_letters_are_counted_and_listed_newest_first(data: Path) -> None:
+    shown = good("dead-letters", "list", "--data", data)
+    lines = shown.splitlines()
+    assert lines[0] == "2 wrong_type, 1 out_of_range"
+    assert lines[1].startswith("2c  ")
+    assert lines[1].endswith("usage.events, partition 2, offset 42, line 1")
+    assert lines[2] == "    wrong_type: what is off"
+    listed = json.loads(good("dead-letters", "list", "--data", data, "--json", "--limit", 1))
+    assert listed["counts"] == {"wrong_type": 2, "out_of_range": 1}
+    assert [letter["letter_id"] for letter in listed["letters"]] == ["2c"]
+
+
+def test_dead_letters_of_one_reason(data: Path) -> None:
+    shown = json.loads(
+        good("dead-letters", "list", "--reason", "out_of_range", "--data", data, "--json")
+    )
+    assert [letter["letter_id"] for letter in shown["letters"]] == ["1a"]
+    assert good("dead-letters", "list", "--reason", "o'clock", "--data", data) == (
+        "no dead letters for the reason o'clock\n"
+    )
+
+
+def test_bytes_are_shown_safely(data: Path) -> None:
+    assert BYTES["1a"].decode() in good("dead-letters", "show", "1a", "--data", data)
+    binary = good("dead-letters", "show", "1b", "--data", data)
+    assert "00000010  22 2c 20 22 74 73 22 3a 20 ff 00" in binary
+    assert '", "ts": ..' in binary
+    control = good("dead-letters", "show", "2", "--data", data)
+    assert "\x1b" not in control
+    assert "\\u001b]0;owned" in control
+    answer = json.loads(good("dead-letters", "show", "1b", "--data", data, "--json"))
+    assert (answer["text"], answer["hex"]) == (None, BYTES["1b"].hex())
+
+
+@pytest.mark.parametrize(
+    ("letter", "code", "said"),
+    [("9", 1, "no dead letter 9"), ("1", 2, "1 fits several dead letters")],
+)
+def test_a_letter_that_is_not_one(data: Path, letter: str, code: int, said: str) -> None:
+    result = run("dead-letters", "show", letter, "--data", data)
+    assert result.exit_code == code
+    assert said in result.stderr
+
+
+def test_retry_sends_the_very_bytes_or_a_mended_version(
+    data: Path, broker: str, tmp_path: Path
+) -> None:
+    before = json.loads(good("dead-letters", "list", "--pending", "--data", data, "--json"))
+    assert len(before["letters"]) == 3
+    place = ["--data", data, "--broker", broker]
+    good("dead-letters", "retry", "1b", "1a", "1a", *place)
+    mended = tmp_path / "mended.json"
+    mended.write_bytes(b'{"event_id": "e3", "ts": 1, "account_id": "acme"}\n')
+    sent = json.loads(good("dead-letters", "retry", "2c", "--edit", mended, *place, "--json"))
+    assert sent[0]["letter_id"] == "2c"
+    messages = received(broker, 3)
+    assert sorted(value or b"" for _, value in messages) == sorted(
+        [BYTES["1a"], BYTES["1b"], mended.read_bytes().rstrip()]
+    )
+    assert {key for key, value in messages if value != BYTES["1b"]} == {b"acme"}
+    after = json.loads(good("dead-letters", "list", "--pending", "--data", data, "--json"))
+    assert after["letters"] == []
+    assert "sent again 1 times" in good("dead-letters", "show", "1a", "--data", data)
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        ((), 2, "no broker given"),
+        (("--broker", "127.0.0.1:1"), 1, "127.0.0.1:1: connection refused"),
+        (("1b", "--edit", __file__, "--broker", "127.0.0.1:1"), 2, "give one ID"),
+    ],
+)
+def test_a_retry_that_cannot_be_sent(
+    data: Path, more: tuple[str, ...], code: int, said: str
+) -> None:
+    result = run("dead-letters", "retry", "1a", "--data", data, *more)
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_account_on_one_screen(data: Path) -> None:
+    shown = good("accounts", "show", "acme", "--hours", "3", "--data", data)
+    assert "1,080 requests, 16,200 tokens, 3 errors" in shown
+    assert "no snapshot" not in shown
+    found = json.loads(good("accounts", "show", "acme", "--hours", "3", "--data", data, "--json"))
+    assert found["totals"]["org_id"] == "org"
+    assert sum(found["timeline"]["requests"]) == 1080
+    assert sum(found["timeline"]["errors"]) == 3
+    assert set(found["timeline"]["requests"]) == {0, 18}, "even traffic is an even line"
+    windows = found["windows"]
+    assert (windows["requests_1m"], windows["requests_1h"], windows["requests_24h"]) == (
+        6,
+        360,
+        1080,
+    )
+    baseline = found["baseline"]
+    assert baseline["record"]["requests"] == pytest.approx(
+        {"1 minute": 6, "5 minutes": 30, "1 hour": 360}, rel=0.02
+    )
+    assert baseline["mean"]["tokens"] == pytest.approx(450, rel=0.05)
+    assert found["findings"] == found["incidents"] == []
+
+
+def test_another_tick_hides_the_baseline_and_nothing_else(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSE_TICK", "10")
+    found = json.loads(good("accounts", "show", "acme", "--data", data, "--json"))
+    assert found["baseline"] is None
+    assert found["windows"]["requests_1m"] == 6
+
+
+def test_an_account_nobody_saw(data: Path) -> None:
+    result = run("accounts", "show", "no'body", "--data", data)
+    assert result.exit_code == 1
+    assert "no events of account" in result.stderr
+
+
+def test_a_store_without_tables_says_how_to_get_them(tmp_path: Path) -> None:
+    result = run("accounts", "show", "acme", "--data", tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr == "pulse: the store has no tables of ours yet: run `pulse migrate`\n"
+
+
+def test_a_sparkline_shows_every_event() -> None:
+    assert sparkline([0, 1, 50, 100]) == "·▁▅█"
+    assert sparkline([0, 0]) == "··"
+
+
+def test_migrate_twice(tmp_path: Path) -> None:
+    first = good("migrate", "--data", tmp_path / "new")
+    assert "applied 0001_events" in first
+    assert "nothing to do" in good("migrate", "--data", tmp_path / "new")
+
+
+def test_a_newer_store_is_refused(tmp_path: Path) -> None:
+    good("migrate", "--data", tmp_path)
+    store = ChdbStore(tmp_path)
+    store.command("INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'x', 'y')")
+    store.close()
+    result = run("migrate", "--data", tmp_path)
+    assert result.exit_code == 1
+    assert "9999" in result.stderr
+    assert "upgrade usage-pulse" in result.stderr
+    checks = doctor("--data", tmp_path)
+    assert checks["schema"]["state"] == "off"
+
+
+def doctor(*arguments: object) -> dict[str, dict[str, Any]]:
+    result = run("doctor", "--json", *arguments)
+    answer = json.loads(result.stdout)
+    assert result.exit_code == (0 if answer["ok"] else 1)
+    assert answer["ok"] == all(check["state"] != "off" for check in answer["checks"])
+    for check in answer["checks"]:
+        assert check["state"] != "off" or check["mend"], check
+    return {check["name"]: check for check in answer["checks"]}
+
+
+def test_doctor_finds_a_whole_installation_well(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSE_PORT", "0")
+    checks = doctor("--data", data)
+    for name in ("python", "packages", "clock", "broker", "data", "disk", "schema", "port"):
+        assert checks[name]["state"] == "ok", checks[name]
+    shown = good("doctor", "--data", data)
+    assert shown.splitlines()[-1] == "all is well"
+
+
+def test_doctor_names_what_is_off_and_how_to_mend_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("PULSE_PORT", str(taken.getsockname()[1]))
+        monkeypatch.setenv("PULSE_BROKER", "127.0.0.1:1")
+        checks = doctor("--data", tmp_path)
+        shown = run("doctor", "--data", tmp_path)
+    assert checks["port"]["state"] == "off"
+    assert "PULSE_PORT" in checks["port"]["mend"]
+    assert "connection refused" in checks["broker"]["found"]
+    assert checks["schema"]["mend"] == "pulse migrate"
+    assert shown.exit_code == 1
+    assert shown.stdout.splitlines()[-1] == "off: broker, schema, port"
+
+
+def test_doctor_notices_a_missing_package(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.metadata as metadata
+
+    real = metadata.requires
+    monkeypatch.setattr(
+        metadata, "requires", lambda name: [*(real(name) or ()), "nonsense>=1", "click<1"]
+    )
+    check = doctor("--data", data)["packages"]
+    assert check["state"] == "off"
+    assert "nonsense is missing" in check["found"]
+    assert "click" in check["found"]
+
+
+def test_doctor_reports_a_server_that_does_not_answer() -> None:
+    checks = doctor("--store", "clickhouse://127.0.0.1:1/x")
+    assert checks["store"]["state"] == "off"
+    assert "127.0.0.1:1" in checks["store"]["found"]
+
+
+@pytest.mark.parametrize("arguments", [("topics", "lag"), ("topics", "create")])
+def test_topics_need_a_broker(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "no broker given" in result.stderr
+    gone = run(*arguments, "--broker", "127.0.0.1:1")
+    assert gone.exit_code == 1
+    assert gone.stderr == "pulse: cannot reach Kafka at 127.0.0.1:1: connection refused\n"
+
+
+def test_simulate_is_the_same_file_again_with_the_truth_beside_it(tmp_path: Path) -> None:
+    span = ["--hours", "1", "--rate", "2", "--accounts", "30", "--seed", "7"]
+    first = json.loads(good("simulate", "--output", tmp_path / "a.ndjson.gz", *span, "--json"))
+    good("simulate", "--output", tmp_path / "b.ndjson.gz", *span)
+    assert (tmp_path / "a.ndjson.gz").read_bytes() == (tmp_path / "b.ndjson.gz").read_bytes()
+    with gzip.open(tmp_path / "a.ndjson.gz") as file:
+        events = [json.loads(line) for line in file]
+    assert len(events) == first["events"] > 1000
+    assert [event["ts"] for event in events] == sorted(event["ts"] for event in events)
+    with (tmp_path / "a.truth.csv").open(encoding="utf-8") as file:
+        truth = list(csv.DictReader(file))
+    assert {row["kind"] for row in truth} >= {"burst", "ramp", "coordinated"}
+    assert {row["account_id"] for row in truth} <= {event["account_id"] for event in events}
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--hours", "nan"), "option --hours: expected more than 0"),
+        (("--attacks", "storm"), "got 'storm'"),
+        (("--start", "2024-01-01"), "option --start: expected RFC 3339"),
+        (("--rate", "0"), "rate_per_s"),
+        (("--output", "/nowhere/x.ndjson"), "/nowhere/x.ndjson: No such file or directory"),
+    ],
+)
+def test_simulate_refuses(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    result = run("simulate", "--output", tmp_path / "x.ndjson", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert list(tmp_path.iterdir()) == []
