@@ -138,7 +138,9 @@ def cli_page() -> str:
     """docs/cli.md: what `--help` says, of every command."""
     parts = ["# Command line\n\n" + GENERATED.rstrip("\n") + "\n"]
     for path, command in _commands("pulse", cli, click.Context(cli, info_name="pulse")):
-        context = click.Context(command, info_name=path, terminal_width=HELP_WIDTH)
+        context = click.Context(
+            command, info_name=path, terminal_width=HELP_WIDTH, **cli.context_settings
+        )
         context.max_content_width = HELP_WIDTH
         level = "##" if path.count(" ") < 2 else "###"
         text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
@@ -173,14 +175,17 @@ def tables_page() -> str:
 
 def _columns() -> list[tuple[str, str, str, str]]:
     from streams.settings import load
+    from streams.storage.migrations import migrate
     from streams.storage.open import open_store
 
     with tempfile.TemporaryDirectory() as directory:
         store = open_store(load({"data": directory}, environment={}))
         try:
+            migrate(store)
             rows = store.query(
                 "SELECT table, name, type, comment FROM system.columns "
-                "WHERE database = currentDatabase() AND table NOT LIKE '.%' "
+                "WHERE database = currentDatabase() AND table NOT IN (SELECT name FROM "
+                "system.tables WHERE engine = 'MaterializedView' OR name LIKE '.%') "
                 "ORDER BY table, position"
             ).to_pylist()
         finally:

@@ -27,10 +27,9 @@ References: negative binomial and moment estimate, see `detectors.negative_binom
 see `detectors.forgetting`; winsorising, Dixon and Tukey, "Approximate behavior of the distribution
 of winsorized t", Technometrics 10, 1968; the record against the tail, DESIGN.md "Detectors".
 Measured by `python -m tests.bench.burst_quality` (400 accounts cut from the ServeGen clients, 14
-days, a tick a minute): 25.5 false episodes per 1,000 account-days of clean traffic; of bursts of 10
-minutes on accounts older than a day, 88 % found at 30 times the usual rate (51 % within 2 minutes),
-32 % at 10 times (`--factor 10`); of the same burst again 6 hours later none. The prior's dispersion
-was chosen on these clients.
+days, a tick a minute): 30 false episodes per 1,000 account-days of clean traffic; of bursts of 10
+minutes on accounts older than a day, 88 % found at 30 times the usual rate (57 % within 2 minutes),
+34 % at 10 times (`--factor 10`); of the same burst again 6 hours later none.
 """
 
 from __future__ import annotations

@@ -10,12 +10,13 @@ __all__ = ["SERIES", "WINDOWS_S", "Parameters"]
 
 WINDOWS_S: Final = (60, 300, 3600)
 SERIES: Final = ("requests", "tokens")
-_MAY_BE_ZERO: Final = frozenset({"warm_up_windows", "prior_windows", "ratio", "winsor_factor"})
+_MAY_BE_ZERO: Final = frozenset({"warm_up_windows", "ratio", "winsor_factor"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """Pairs are (requests, tokens). The prior's dispersion is the median of real clients' accounts.
+    """Pairs are (requests, tokens). A heavier prior (20, weight 12: the median of real clients) gives
+    25.5 false episodes per 1,000 account-days instead of 30, but is blind for an account's first day.
 
     Raises:
         ValueError: a value outside its range, with the parameter's name.
@@ -28,9 +29,9 @@ class Parameters:
     record_half_life_s: float = 7 * 86400.0  # seconds until a record counts half
     baseline_half_life_s: float = 2 * 86400.0  # seconds until a window counts half
     warm_up_windows: int = 12  # five-minute windows since first seen without a verdict
-    prior_windows: float = 12.0  # five-minute windows that the prior stands for
+    prior_windows: float = 5.0  # five-minute windows that the prior stands for
     prior_mean: tuple[float, float] = (1.0, 2_000.0)  # requests, tokens per five minutes
-    prior_dispersion: tuple[float, float] = (20.0, 20.0)  # (variance - mean) / mean ** 2
+    prior_dispersion: tuple[float, float] = (2.0, 3.0)  # (variance - mean) / mean ** 2
     dispersion_limits: tuple[float, float] = (0.05, 1e3)  # the estimate stays between these
     winsor_factor: float = 2.0  # records
     winsor_margin: tuple[float, float] = (20.0, 40_000.0)  # requests, tokens per five minutes

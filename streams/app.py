@@ -89,6 +89,8 @@ class Worker:
         self.store = RetryingStore(store, self._stop, settings.retry_max)
         self.status = Status(mode, lambda: time.time_ns() // 1_000_000)
         self.status.store_trouble = lambda: self.store.trouble
+        #: Off while somebody loads history: a heartbeat would make all of it late.
+        self.heartbeats = True
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.app = self._make_app(embedded)
         self._letters = self.app.topic(settings.dead_letter_topic, value_serializer="raw", key_serializer="raw")
@@ -169,8 +171,9 @@ class Worker:
             @app.timer(settings.heartbeat)  # type: ignore[untyped-decorator]
             async def heartbeat() -> None:
                 value = msgspec.json.encode({"heartbeat": time.time_ns() // 1_000_000})
-                for number in list(self.ingest.partitions):
-                    await events.send(partition=number, value=value)
+                for number in self.ingest.silent(settings.heartbeat, self.status.ends):
+                    if self.heartbeats:
+                        await events.send(partition=number, value=value)
 
     async def _insist(self, event: Any) -> None:
         """Take a fetch; what cannot be taken stops the worker, it is never skipped."""

@@ -19,6 +19,7 @@ from dashboards.live.words import compact, count
 __all__ = ["Plot", "chart", "spark"]
 
 _SIDE = 1000.0
+_SLANT = 180.0
 _TABLE_ROWS = 60
 
 
@@ -209,15 +210,17 @@ def _box(kind: str, left: float, right: float, top: float, bottom: float) -> Htm
 
 def _hatching(plot: Plot, start: int, end: int) -> Html:
     """Slanted lines over a span: drawn, not filled with a pattern, so that no ids are needed."""
-    left, right = _x(plot, start), _x(plot, end)
-    lines = []
-    at = left
-    while at < right:
-        lines.append(f"M{at:.0f} {_SIDE:g}L{min(at + 14, right):.0f} 0")
-        at += 7
-    return tag(
-        "g", _box("blind", left, right, 0, _SIDE), tag("path", class_="hatch", d="".join(lines))
-    )
+    left, right = _x(plot, start), max(_x(plot, end), _x(plot, start) + 2)
+    lines, foot = [], left - _SLANT
+    while foot < right:
+        # From the foot at the bottom to `_SLANT` further right at the top, cut at the span's sides.
+        x0, x1 = max(foot, left), min(foot + _SLANT, right)
+        if x1 > x0:
+            y0, y1 = (_SIDE * (1 - (x - foot) / _SLANT) for x in (x0, x1))
+            lines.append(f"M{x0:.1f} {y0:.0f}L{x1:.1f} {y1:.0f}")
+        foot += _SLANT / 12
+    hatch = tag("path", class_="hatch", d="".join(lines))
+    return tag("g", _box("blind", left, right, 0, _SIDE), hatch)
 
 
 def _between(points: Sequence[Point], start: int, end: int) -> list[Point]:

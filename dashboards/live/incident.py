@@ -174,7 +174,11 @@ def _query(findings: Sequence[Row]) -> Html | None:
     if not findings:
         return None
     peak = max(findings, key=lambda finding: float(finding["observed"]))
-    returns = f"Returns {count(peak['observed'])}, the figure above; run it with pulse sql."
+    returns: list[Child] = [
+        f"Returns {count(peak['observed'])}: the finding of ",
+        clock(peak["window_end"], seconds=True),
+        ". Run it with pulse sql.",
+    ]
     return card(
         "The query behind these numbers",
         tag("pre", tag("code", peak["sql"]), tabindex=0, id="sql"),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Status, is_open
 from dashboards.live.when import clock
-from dashboards.live.words import chance, duration, window
+from dashboards.live.words import behind, chance, duration, window
 
 __all__ = [
     "Rendered",
@@ -161,17 +161,13 @@ def side(status: Status, current: str) -> Html:
 
 def live_line(status: Status) -> Html:
     """The mark in the corner: how far this page is behind the events."""
-    delay = status["delay_ms"]
-    behind = f", {duration(delay['p50'])} behind" if delay else ""
-    mark: list[Child] = [
-        tag("span", "●", aria_hidden="true", class_="dot"),
-        " ",
-        tag("strong", "live"),
-        behind,
-    ]
-    return tag(
-        "p", tag("span", mark, class_="live"), tag("span", status["mode"], class_="mode"), id="live"
-    )
+    delay, late = status["delay_ms"], behind(status)
+    dot = tag("span", "○" if late else "●", aria_hidden="true", class_="dot")
+    word = tag("strong", "catching up" if late else "live")
+    gap = late or (delay["p50"] if delay else None)
+    text: list[Child] = [dot, " ", word, f", {duration(gap)} behind" if gap is not None else ""]
+    mark = tag("span", text, class_="live late" if late else "live")
+    return tag("p", mark, tag("span", status["mode"], class_="mode"), id="live")
 
 
 _KEYS = tag(

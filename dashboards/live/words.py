@@ -11,7 +11,17 @@ from dataclasses import dataclass
 
 from dashboards.live.model import Status, is_open
 
-__all__ = ["Verdict", "chance", "compact", "count", "duration", "faults", "verdict", "window"]
+__all__ = [
+    "Verdict",
+    "behind",
+    "chance",
+    "compact",
+    "count",
+    "duration",
+    "faults",
+    "verdict",
+    "window",
+]
 
 #: Event time may lag this far behind the clock before "all clear" is withheld (live modes only).
 BEHIND_MS = 60_000
@@ -130,13 +140,24 @@ def faults(status: Status) -> list[str]:
     return found
 
 
+def behind(status: Status) -> int:
+    """How far (ms) scoring is behind the clock where that is too far; 0 where it keeps up.
+
+    A replay has no clock to be behind of.
+    """
+    watermark = status["watermark"]
+    if watermark is None or status["mode"] == "replay":
+        return 0
+    late = status["now"] - watermark
+    return late if late > BEHIND_MS else 0
+
+
 def _doubts(status: Status) -> list[str]:
     found = []
-    live, watermark = status["mode"] != "replay", status["watermark"]
-    behind = status["now"] - watermark if watermark is not None and live else 0
-    if behind > BEHIND_MS:
-        found.append(f"Scoring is {duration(behind)} behind: what happened since is not judged yet")
-    reference = status["now"] if live or watermark is None else watermark
+    late, watermark = behind(status), status["watermark"]
+    if late:
+        found.append(f"Scoring is {duration(late)} behind: what happened since is not judged yet")
+    reference = (watermark if status["mode"] == "replay" else None) or status["now"]
     for gap in status["gaps"]:
         ended = gap["ended_at"]
         if ended is None or reference - ended < GAP_MEMORY_MS:

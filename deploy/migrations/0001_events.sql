@@ -5,7 +5,7 @@ CREATE TABLE streams
 (
     stream_id     String COMMENT 'broker cluster id, topic and topic id, or one drawn at start',
     topic         String,
-    registered_at DateTime64(3) COMMENT 'when a worker first saw it; orders the streams'
+    registered_at DateTime64(3, 'UTC') COMMENT 'when a worker first saw it; orders the streams'
 )
 ENGINE = ReplacingMergeTree ORDER BY (topic, stream_id);
 

@@ -27,12 +27,15 @@ def send(settings: Settings, contents: Sequence[bytes]) -> list[tuple[int, int]]
     from kafka.errors import KafkaError
 
     from streams.broker.connection import kafka_arguments, quiet
-    from streams.broker.diagnosis import unreachable
+    from streams.broker.diagnosis import check, unreachable
 
     quiet()
+    check(settings)
     try:
         arguments = {"api_version": API_VERSION, **kafka_arguments(settings)}
-        producer = KafkaProducer(**arguments, acks="all", max_request_size=LARGEST)
+        producer = KafkaProducer(
+            **arguments, acks="all", max_request_size=LARGEST, max_block_ms=10_000
+        )
         try:
             sent = [
                 producer.send(settings.topic, value=content, key=_key(content))

@@ -36,7 +36,9 @@ _port_option = click.option("--port", type=int, help="Port of the local page; 0 
 
 def _logging(settings: Settings) -> None:
     logging.basicConfig(
-        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=settings.log_level,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     if settings.log_level != "DEBUG":
         # Their own words for a lost broker are many; ours stand in the status.
@@ -51,19 +53,28 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 @click.command()
 @data_option
 @_port_option
-@click.option("--fresh", is_flag=True, help="Start over: forget the data directory of earlier demos.")
+@click.option(
+    "--fresh", is_flag=True, help="Start over: forget the data directory of earlier demos."
+)
 @click.option("--seed", type=int, default=7, show_default=True, help="Seed of the traffic.")
 @click.option("--duration", type=float, metavar="SECONDS", help="Stop by itself after this long.")
 @click.pass_context
 def demo(
-    ctx: click.Context, data: str | None, port: int | None, fresh: bool, seed: int, duration: float | None
+    ctx: click.Context,
+    data: str | None,
+    port: int | None,
+    fresh: bool,
+    seed: int,
+    duration: float | None,
 ) -> None:
     """The whole stack in one process, with live traffic and attacks in it.
 
-    Three hours of history come first, then traffic in real time; the first attack begins within a
+    An hour and a half of history comes first, then traffic in real time; the first attack begins within a
     minute. A second start goes on from the same data directory. Ctrl-C stops.
     """
-    settings = load_settings(ctx, data=data, port=port, store="", broker="", time_mode="live", worker="")
+    settings = load_settings(
+        ctx, data=data, port=port, store="", broker="", time_mode="live", worker=""
+    )
     _logging(settings)
     if fresh:
         _forget(Path(settings.data))
@@ -75,7 +86,9 @@ def _forget(directory: Path) -> None:
     if not directory.exists():
         return
     if not (directory / "lock").exists():
-        raise UsageError(f"--fresh: {directory} is no data directory of ours (no file `lock` in it)")
+        raise UsageError(
+            f"--fresh: {directory} is no data directory of ours (no file `lock` in it)"
+        )
     ChdbStore(directory).close()  # raises when somebody works there
     shutil.rmtree(directory)
 
@@ -86,6 +99,7 @@ async def _demo(settings: Settings, seed: int, duration: float | None) -> None:
 
     async with running(settings, "demo") as run:
         until_signal(run)
+        run.worker.heartbeats = False  # until the history is in
         gone = threading.Event()
         traffic = asyncio.ensure_future(asyncio.to_thread(demo_traffic, run, seed, gone.is_set))
         traffic.add_done_callback(lambda done: run.stopping.set())
@@ -149,8 +163,12 @@ async def _serve(settings: Settings, mode: str) -> None:
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @data_option
-@click.option("--speed", default="max", show_default=True, metavar="max|N", help="N times real time.")
-@click.option("--as", "trace_format", metavar="FORMAT", help="Format of the files; guessed from the name.")
+@click.option(
+    "--speed", default="max", show_default=True, metavar="max|N", help="N times real time."
+)
+@click.option(
+    "--as", "trace_format", metavar="FORMAT", help="Format of the files; guessed from the name."
+)
 @click.option("--accounts", type=int, help="Accounts given to a trace that has none.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of those accounts.")
 @json_option
@@ -204,5 +222,3 @@ async def _replay(settings: Settings, plan: Any, json_: bool) -> None:
         with ReplayView(Console(stderr=True), run.status) as view:
             summary = await replay(run, plan, view.update)
     click.echo(as_json(asdict(summary)) if json_ else summary_text(summary))
-
-

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -48,6 +48,15 @@ class Ingest:
     def markers(self) -> dict[int, int]:
         """Next offset of each partition, as the store has it; what may be committed to Kafka."""
         return {number: part.marker for number, part in self.partitions.items() if not part.fresh}
+
+    def silent(self, seconds: float, ends: Mapping[int, int]) -> list[int]:
+        """Partitions that have seen events before, are read to their end, and brought none of late."""
+        before = time.monotonic() - seconds
+        return [
+            number
+            for number, part in self.partitions.items()
+            if part.watermark.value and part.marker >= ends.get(number, 0) and part.heard_at < before
+        ]
 
     async def positions(self, assigned: Iterable[TP]) -> dict[TP, int]:
         """Take over the assigned partitions; where to go on in those the store knows."""

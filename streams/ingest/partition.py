@@ -86,6 +86,7 @@ class Partition:
     def __init__(self, context: Context, number: int) -> None:
         self.context = context
         self.number = number
+        self.heard_at = 0.0  # when events came last (monotonic clock)
         self._recovered(
             recover(
                 context.store,
@@ -175,6 +176,8 @@ class Partition:
         context, counts = self.context, batch.counts
         now_ms = context.now_ms()
         ts = _millis(batch.events)
+        if len(ts):
+            self.heard_at = time.monotonic()
         self._maybe_rewind(ts)
         counted = self.watermark.take(ts, batch.heartbeats)
         counts.late = int((counted.late == LATE).sum())

@@ -23,7 +23,7 @@ from streams.events.decode import Messages
 __all__ = ["Fetch", "FetchConsumer", "FetchTransport", "scheduler_for"]
 
 #: A fetch with fewer bytes waits a moment for more.
-SMALL_FETCH = 256 * 1024
+SMALL_FETCH = 2 * 1024 * 1024
 #: How long the broker may hold a request for more data.
 FETCH_WAIT_MS = 100
 

@@ -107,7 +107,9 @@ class ChdbStore:
     def insert(self, table: str, rows: pa.Table, token: str | None = None) -> None:
         """Insert `rows` as one block; see `Store.insert`."""
         if rows.num_rows > MAX_INSERT_ROWS:
-            raise StoreError(f"insert into {table}: {rows.num_rows} rows, at most {MAX_INSERT_ROWS}")
+            raise StoreError(
+                f"insert into {table}: {rows.num_rows} rows, at most {MAX_INSERT_ROWS}"
+            )
         checked(rows, self._table_columns(table), table)
         if rows.num_rows:
             self._connection().insert(table, rows, token)

@@ -6,6 +6,7 @@ Neither library refuses what does not fit: clickhouse-driver turns 1.5 into 1 an
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 
@@ -103,32 +104,30 @@ _PART_TYPES = {"values": "value_type", "keys": "key_type", "items": "item_type"}
 def _fits(given: pa.DataType, kind: str) -> bool:
     """Whether every value of the Arrow type `given` is a value of the ClickHouse type `kind`."""
     if kind in _UNSIGNED:
-        return (pa.types.is_unsigned_integer(given) and given.bit_width <= _UNSIGNED[kind]) or (
-            pa.types.is_boolean(given)
-        )
+        return _unsigned_bits(given) <= _UNSIGNED[kind]
     if kind in _SIGNED:
         signed = pa.types.is_signed_integer(given) and given.bit_width <= _SIGNED[kind]
-        return signed or (pa.types.is_unsigned_integer(given) and given.bit_width < _SIGNED[kind])
-    if kind == "DateTime" or kind.startswith("DateTime("):
-        return pa.types.is_timestamp(given) and given.tz is not None and given.unit == "s"
-    if kind.startswith("DateTime64("):
-        digits = int(kind[len("DateTime64(") :].split(",")[0].rstrip(")"))
+        return signed or _unsigned_bits(given) < _SIGNED[kind]
+    if kind.startswith("DateTime"):
         if not pa.types.is_timestamp(given) or given.tz is None:
             return False
+        is_64 = kind.startswith("DateTime64(")
+        digits = int(kind[len("DateTime64(") :].split(",")[0].rstrip(")")) if is_64 else 0
         return 3 * _TIME_UNITS.index(given.unit) <= digits
     test = next((test for start, (_, test) in _KINDS.items() if kind.startswith(start)), None)
-    return test is not None and test(given)
+    return test is not None and bool(test(given))
+
+
+def _unsigned_bits(given: pa.DataType) -> float:
+    """Width of an unsigned integer; a bool is one of 1 bit; infinite for anything else."""
+    if pa.types.is_boolean(given):
+        return 1
+    return int(given.bit_width) if pa.types.is_unsigned_integer(given) else math.inf
 
 
 def _is_text(given: pa.DataType) -> bool:
-    if pa.types.is_dictionary(given):
-        given = given.value_type
-    return (
-        pa.types.is_string(given)
-        or pa.types.is_large_string(given)
-        or pa.types.is_binary(given)
-        or pa.types.is_large_binary(given)
-    )
+    inner = given.value_type if pa.types.is_dictionary(given) else given
+    return inner in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
 
 
 #: Start of a ClickHouse type -> what Arrow must bring.
@@ -163,8 +162,7 @@ def readable(rows: pa.Table) -> pa.Table:
     can be read.
     """
     columns = [
-        _text(column, name)
-        for column, name in zip(rows.columns, rows.schema.names, strict=True)
+        _text(column, name) for column, name in zip(rows.columns, rows.schema.names, strict=True)
     ]
     return pa.table(columns, names=rows.schema.names)
 

@@ -139,8 +139,10 @@ def check(store: Store, migrations: list[Migration] | None = None) -> None:
         StoreError: it is older, or an applied migration was changed since.
     """
     migrations = load() if migrations is None else migrations
-    exists = store.query("SELECT count() AS n FROM system.tables WHERE database = "
-                         "currentDatabase() AND name = 'schema_migrations'")["n"][0].as_py()
+    exists = store.query(
+        "SELECT count() AS n FROM system.tables WHERE database = "
+        "currentDatabase() AND name = 'schema_migrations'"
+    )["n"][0].as_py()
     applied = _applied(store) if exists else {}
     _refuse_foreign(applied, migrations)
     if len(applied) < len(migrations):

@@ -1,8 +1,9 @@
 """Arrow columns as ClickHouse's Native columns and back, a whole column at a time.
 
-`ServerStore` puts these bytes on clickhouse-driver's connection: the driver itself makes a Python
-object of every value (13 us a row of `events`), here a column costs a few numpy calls. The layout
-is that of ClickHouse's NativeWriter up to protocol revision 54453, see `REVISION`.
+`ServerStore` puts these bytes on clickhouse-driver's connection. The driver itself makes Python
+objects of the values (8.7 us a row of `events` with numpy columns, 53 us without); here a column
+costs a few numpy calls (0.2 us a row). The layout is that of ClickHouse's NativeWriter up to
+protocol revision 54453, see `REVISION`.
 """
 
 from __future__ import annotations
@@ -106,8 +107,10 @@ def _numbers(column: pa.Array, kind: str) -> np.ndarray[Any, Any]:
     if pa.types.is_timestamp(column.type):
         digits = _time_digits(kind)
         scale = 10 ** (digits - _UNIT_DIGITS[column.type.unit])
-        return _filled(column.cast(pa.int64())) * scale if digits else (
-            _filled(column.cast(pa.int64())).astype("<u4")
+        return (
+            _filled(column.cast(pa.int64())) * scale
+            if digits
+            else (_filled(column.cast(pa.int64())).astype("<u4"))
         )
     if pa.types.is_date32(column.type):
         column = column.cast(pa.int32())
@@ -159,10 +162,10 @@ def _strings(column: pa.Array) -> bytes:
     lengths = np.diff(offsets)
     longest = int(lengths.max())
     if longest < 128 and longest == int(lengths.min()):
-        result = np.empty((len(column), longest + 1), np.uint8)
-        result[:, 0] = longest
-        result[:, 1:] = data.reshape(len(column), longest)
-        return result.tobytes()
+        square = np.empty((len(column), longest + 1), np.uint8)
+        square[:, 0] = longest
+        square[:, 1:] = data.reshape(len(column), longest)
+        return square.tobytes()
     digits = np.ones(len(column), np.int64)
     for place in range(1, 5):
         digits += lengths >= 1 << 7 * place

@@ -18,7 +18,7 @@ from typing import Self
 import pyarrow as pa
 from chdb.session import Session
 
-from streams.errors import StoreError
+from streams.errors import StoreError, StoreUnavailable
 from streams.storage.base import Store
 from streams.storage.failures import failure
 from streams.storage.formats import written
@@ -28,6 +28,8 @@ __all__ = ["EmbeddedReader", "StoreReader", "record_retries"]
 
 #: Memory of one question: an analyst's mistake must not take the worker with it.
 MEMORY = 2 * 1024**3
+#: How questions are told from the worker's own statements.
+MARK = "pulse-sql"
 
 
 class EmbeddedReader:
@@ -40,6 +42,7 @@ class EmbeddedReader:
         self._directory = directory
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._closed = False
 
     def text(self, sql: str, format: str) -> bytes:
         """The answer to `sql` in a ClickHouse format.
@@ -50,6 +53,8 @@ class EmbeddedReader:
         """
         sql = read_only(sql)
         with self._lock:
+            if self._closed:
+                raise StoreUnavailable(f"{self._directory}: its owner is stopping")
             try:
                 if self._session is None:
                     self._session = self._open()
@@ -61,15 +66,29 @@ class EmbeddedReader:
     def _open(self) -> Session:
         session = Session(str(self._directory))
         session.query(f"SET max_memory_usage = {MEMORY}, session_timezone = 'UTC'")
+        session.query(f"SET log_comment = '{MARK}'")
         session.query("SET readonly = 1")
         return session
 
     def close(self) -> None:
-        """End the session; must come before the store's own `close`."""
-        with self._lock:
+        """End the session and what runs on it; must come before the store's own `close`."""
+        self._closed = True
+        while not self._lock.acquire(timeout=0.1):
+            self._kill()
+        try:
             if self._session is not None:
                 self._session.close()
                 self._session = None
+        finally:
+            self._lock.release()
+
+    def _kill(self) -> None:
+        """A long question must not hold up the stop of the worker."""
+        session = Session(str(self._directory))
+        try:
+            session.query(f"KILL QUERY WHERE Settings['log_comment'] = '{MARK}' ASYNC", "Null")
+        finally:
+            session.close()
 
     def __enter__(self) -> Self:
         return self

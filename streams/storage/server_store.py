@@ -137,7 +137,9 @@ class ServerStore:
     def insert(self, table: str, rows: pa.Table, token: str | None = None) -> None:
         """Insert `rows` as one block; see `Store.insert`."""
         if rows.num_rows > MAX_INSERT_ROWS:
-            raise StoreError(f"insert into {table}: {rows.num_rows} rows, at most {MAX_INSERT_ROWS}")
+            raise StoreError(
+                f"insert into {table}: {rows.num_rows} rows, at most {MAX_INSERT_ROWS}"
+            )
         checked(rows, self._table_columns(table), table)
         if not rows.num_rows:
             return
@@ -233,6 +235,8 @@ class _ArrowConnection(Connection):  # type: ignore[misc]
 
 class _ArrowClient(Client):  # type: ignore[misc]
     """clickhouse-driver's client, with Arrow in the place of rows."""
+
+    connection: Connection
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)

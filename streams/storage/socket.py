@@ -47,22 +47,24 @@ async def serve(path: Path, answer: Answer, record: Record | None = None) -> Asy
         StoreUnavailable: the socket cannot be made.
     """
     listener = _listen(path)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pulse-sql") as executor:
+    executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pulse-sql")
 
-        def handle(line: bytes) -> bytes:
-            return _handled(line, answer, record)
+    def handle(line: bytes) -> bytes:
+        return _handled(line, answer, record)
 
-        async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                await _respond(reader, writer, handle, executor)
-            writer.close()
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await _respond(reader, writer, handle, executor)
+        writer.close()
 
-        server = await asyncio.start_unix_server(connection, sock=listener, limit=_LONGEST_QUESTION)
-        try:
-            yield
-        finally:
-            server.close()
-            path.unlink(missing_ok=True)
+    server = await asyncio.start_unix_server(connection, sock=listener, limit=_LONGEST_QUESTION)
+    try:
+        yield
+    finally:
+        server.close()
+        path.unlink(missing_ok=True)
+        # A question that still runs is ended by whoever answers (`EmbeddedReader.close`).
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 def ask(path: Path, sql: str, format: str, *, timeout: float | None = None) -> bytes:

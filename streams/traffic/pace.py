@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -17,6 +18,9 @@ __all__ = ["at_speed", "follow"]
 
 #: Real time covered by one batch, seconds: small enough that a second's alert is not late for it.
 STEP_S = 0.1
+
+# Rounding of a clock's seconds must not keep an event that is due.
+_LEAST_S = 1e-4
 
 
 def at_speed(
@@ -30,15 +34,17 @@ def at_speed(
     """Event time passes `factor` times as fast as `clock` (seconds), from the first event on."""
     if not factor > 0:
         raise ValueError("factor must be positive")
-    origin: tuple[float, int] | None = None
+    filled = (batch for batch in batches if len(batch))
+    first = next(filled, None)
+    if first is None:
+        return
+    started, first_ts = clock(), int(first.ts[0])
 
     def due(ts: int) -> float:
-        nonlocal origin
-        if origin is None:
-            origin = (clock(), ts)
-        return (ts - origin[1]) / 1000 / factor - (clock() - origin[0])
+        return (ts - first_ts) / 1000 / factor - (clock() - started)
 
-    return _paced(batches, due, max(1, round(STEP_S * 1000 * factor)), sleep, stop)
+    step_ms = max(1, round(STEP_S * 1000 * factor))
+    yield from _paced(chain([first], filled), due, step_ms, sleep, stop)
 
 
 def follow(
@@ -64,12 +70,12 @@ def _paced(
         reached = np.maximum.accumulate(batch.ts)
         start = 0
         while start < len(batch):
-            if due(int(reached[-1])) <= 0:
+            if due(int(reached[-1])) <= _LEAST_S:
                 # Behind (history, or a slow consumer): all that is due goes out in one piece.
                 end = len(batch)
             else:
                 end = int(np.searchsorted(reached, reached[start] + step_ms, side="right"))
-            while (wait := due(int(reached[end - 1]))) > 0 and not stop():
+            while (wait := due(int(reached[end - 1]))) > _LEAST_S and not stop():
                 sleep(min(wait, STEP_S))
             if stop():
                 return

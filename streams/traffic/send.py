@@ -9,6 +9,7 @@ or `delivery_s` have passed; what is not acknowledged is never counted.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +36,7 @@ __all__ = ["Sender"]
 _CONNECT_S = 30.0
 _IN_FLIGHT_BYTES = 8 << 20
 _WAIT_S = 0.02
+_PROBE_S = 2.0
 _PROGRESS_S = 0.5
 
 
@@ -91,7 +93,7 @@ class Sender:
             if prompt:
                 self._put(self._packer.flush())
             if len(batch):
-                self._event_ts = int(batch.ts[-1])
+                self._event_ts = max(self._event_ts or 0, int(batch.ts.max()))
             self._report()
             if self._stop():
                 break
@@ -198,10 +200,13 @@ class Sender:
             self._producer.close(timeout=0)
             raise self._translated(error) from None
         if not partitions:
-            connected = self._producer.bootstrap_connected()
             self._producer.close(timeout=0)
-            missing = f"topic {self.topic} does not exist" if connected else "no broker answers"
-            raise BrokerUnavailable(f"{self._address}: {missing}")
+            if not any(_listens(server) for server in self._address.split(",")):
+                raise BrokerUnavailable(f"{self._address}: no broker answers")
+            raise BrokerUnavailable(
+                f"{self._address}: nothing is known of topic {self.topic}: it does not exist, "
+                "or this user may not see it"
+            )
         return len(partitions)
 
     def _translated(self, error: KafkaError) -> PulseError:
@@ -217,6 +222,16 @@ class Sender:
 def _address(connection: Mapping[str, Any]) -> str:
     servers = connection.get("bootstrap_servers", "localhost:9092")
     return servers if isinstance(servers, str) else ",".join(map(str, servers))
+
+
+def _listens(server: str) -> bool:
+    """Whether anything listens there; the library's own word on that is not to be relied on."""
+    host, _, port = server.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PROBE_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _told(error: KafkaError) -> str:

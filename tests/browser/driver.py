@@ -66,7 +66,7 @@ class Browser:
         """What a person reads in the first element that matches."""
         return str(self.run("return document.querySelector(arguments[0]).innerText", selector))
 
-    def wait(self, condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+    def wait(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
         """Until the condition holds."""
         until = time.monotonic() + seconds
         while not condition():
@@ -131,7 +131,7 @@ class Browser:
         return self._session
 
     def _port(self) -> int:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while time.monotonic() < until:
             log = Path(self._log.name).read_text(encoding="utf-8")
             if "on port " in log:

@@ -15,22 +15,22 @@ from typing import Any
 
 import pyarrow as pa
 
+from streams.storage.base import expand
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
 
-__all__ = ["BURST", "RIGHT_TO_LEFT", "SCRIPT", "SENTENCE", "Scene"]
+__all__ = ["BURST", "RIGHT_TO_LEFT", "SCRIPT", "Scene"]
 
 BURST = "acct-0417"
 SCRIPT = "<script>alert(1)</script>"
 RIGHT_TO_LEFT = "حساب-المبيعات"
-SENTENCE = f"{BURST} sent 1,240 requests in 5 minutes; its highest so far was 96"
 MINUTE = 60_000
 
 _QUERY = """SELECT count() AS observed
 FROM events FINAL
-WHERE account_id = 'acct-0417'
-  AND tick > toDateTime64('2026-11-21 14:31:00', 3, 'UTC')
-  AND tick <= toDateTime64('2026-11-21 14:36:00', 3, 'UTC')"""
+WHERE account_id = {account}
+  AND ts > fromUnixTimestamp64Milli({start}, 'UTC')
+  AND ts <= fromUnixTimestamp64Milli({end}, 'UTC')"""
 
 
 class Scene:
@@ -45,16 +45,21 @@ class Scene:
         self._burst(SCRIPT, minutes=12, a_minute=60)
         self._burst(RIGHT_TO_LEFT, minutes=8, a_minute=70, ended=90)
         self.incidents = [
-            self._incident("inc-burst", BURST, (6, 0), (1240, 96, 31, 118), 1.1e-5, "high"),
-            self._incident("inc-script", SCRIPT, (12, 0), (301, 41, 22, 84), 4.8e-4, "medium"),
-            self._incident("inc-rtl", RIGHT_TO_LEFT, (98, 90), (352, 60, 25, 90), 3e-3, "low"),
+            self._incident("inc-burst", BURST, (6, 0), (96, 31, 118), 1.1e-5, "high"),
+            self._incident("inc-script", SCRIPT, (12, 0), (41, 22, 84), 4.8e-4, "medium"),
+            self._incident("inc-rtl", RIGHT_TO_LEFT, (98, 90), (60, 25, 90), 3e-3, "low"),
         ]
+        self.sentence = self.incidents[0]["sentence"]
         self._store_incidents()
         self._status = self._worker()
 
     def status(self) -> dict[str, Any]:
         """As the worker's `status()`; `change` moves it on."""
         return copy.deepcopy(self._status)
+
+    def reset(self) -> None:
+        """The worker as it was at the start."""
+        self._status = self._worker()
 
     def change(self, **values: Any) -> None:
         """The worker moves on."""
@@ -102,12 +107,13 @@ class Scene:
         identity: str,
         account: str,
         minutes_ago: tuple[int, int],
-        figures: tuple[int, int, int, int],
+        figures: tuple[int, int, int],
         p_value: float,
         severity: str,
     ) -> dict[str, Any]:
-        """`figures` are observed, the record so far, expected, and the silent-below value."""
-        observed, record, expected, threshold = figures
+        """`figures` are the record so far, expected, and the silent-below value."""
+        record, expected, threshold = figures
+        observed = self._count(account, self.now - minutes_ago[1] * MINUTE)
         sentence = (
             f"{account} sent {observed:,} requests in 5 minutes; its highest so far was {record}"
         )
@@ -126,6 +132,13 @@ class Scene:
             "window_s": 300,
             "metric": "requests",
         }
+
+    def _sql(self, account: str, end: int) -> str:
+        return expand(_QUERY, {"account": account, "start": end - 5 * MINUTE, "end": end})
+
+    def _count(self, account: str, end: int) -> int:
+        """Requests in the five minutes before `end`, as the finding's own query counts them."""
+        return int(self.store.query(self._sql(account, end))["observed"][0].as_py())
 
     def _store_incidents(self) -> None:
         logged = [
@@ -157,23 +170,23 @@ class Scene:
                 "account_id": one["account_id"],
                 "org_id": "northwind",
                 "metric": "requests",
-                "window_start": int(one["last_seen_at"] - (step + 5) * MINUTE),
-                "window_end": int(one["last_seen_at"] - step * MINUTE),
+                "window_start": end - 5 * MINUTE,
+                "window_end": end,
                 "window_s": 300,
-                "observed": one["observed"] * (1 - 0.3 * step),
+                "observed": float(self._count(one["account_id"], end)),
                 "expected": one["expected"],
                 "p_value": one["p_value"] * 10**step,
                 "threshold": one["threshold"],
                 "drivers": [("own_record", 96.0), ("record_score", 11.56), ("tail_p", 1e-5)],
                 "sentence": one["sentence"],
-                "sql": _QUERY,
+                "sql": self._sql(one["account_id"], end),
                 "policy_version": "p1",
                 "incident_id": one["incident_id"],
                 "kafka_partition": 0,
                 "stored_at": int(self.now),
             }
             for one in self.incidents
-            for step in range(3)
+            for step, end in enumerate(range(one["last_seen_at"], 0, -MINUTE)[:3])
         ]
         self.store.insert("findings", _rows(found))
 
@@ -181,8 +194,8 @@ class Scene:
         second = self.now // 1000 * 1000
         rates = [[second - i * 1000, 3400 + (i * 7919 % 613) - 300] for i in range(600, 0, -1)]
         usual: list[tuple[str, int, float | None]] = [
-            (BURST, 1240, 31),
-            (SCRIPT, 301, 22),
+            (BURST, int(self.incidents[0]["observed"]), 31),
+            (SCRIPT, int(self.incidents[1]["observed"]), 22),
             ("acct-0963", 33, 28),
             ("acct-1120", 27, 26),
             (RIGHT_TO_LEFT, 25, None),

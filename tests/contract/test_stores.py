@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -14,70 +13,8 @@ from hypothesis import strategies as st
 
 from streams.errors import StoreError, StoreUnavailable
 from streams.storage.base import MAX_INSERT_ROWS, Store
+from tests.contract.every_type import create_every_type
 from tests.support.event_rows import event_rows
-
-EVERY_TYPE = {
-    "n": "UInt64",
-    "text": "String",
-    "bytes": "String",
-    "word": "LowCardinality(String)",
-    "u8": "UInt8",
-    "u16": "UInt16",
-    "u32": "UInt32",
-    "f32": "Float32",
-    "f64": "Float64",
-    "second": "DateTime('UTC')",
-    "milli": "DateTime64(3, 'UTC')",
-    "maybe": "Nullable(DateTime64(3, 'UTC'))",
-    "texts": "Array(String)",
-    "scores": "Map(LowCardinality(String), Float32)",
-    "drivers": "Map(LowCardinality(String), Float64)",
-    "extra": "Map(LowCardinality(String), String)",
-}
-MAX_TIME = datetime(2200, 1, 1, tzinfo=UTC)
-NASTY = ["", "\0a\0", "é😀 \u202e", "<script>alert('1')</script>", "a'b\\c\n\t\"`{x}", "x" * 70_000]
-SECONDS, MILLIS = pa.timestamp("s", "UTC"), pa.timestamp("ms", "UTC")
-
-
-def every_type() -> pa.Table:
-    """Six rows with the extremes of every column."""
-    count = len(NASTY)
-    zero = datetime(1970, 1, 1, tzinfo=UTC)
-    now = datetime(2026, 5, 4, 3, 2, 1, 987_000, tzinfo=UTC)
-    last_second = datetime.fromtimestamp(2**32 - 1, UTC)
-    raw = [b"", b"\xff\xfe\0\x80", bytes(range(256)), b"plain", b"\0", b"\xc3" * 300]
-    return pa.table(
-        {
-            "n": pa.array([0, 1, 2, 3, 4, 2**64 - 1], pa.uint64()),
-            "text": pa.array(NASTY),
-            "bytes": pa.array(raw, pa.binary()),
-            "word": pa.array(NASTY).dictionary_encode(),
-            "u8": pa.array([0, 255] * 3, pa.uint8()),
-            "u16": pa.array([0, 2**16 - 1] * 3, pa.uint16()),
-            "u32": pa.array([0, 2**32 - 1] * 3, pa.uint32()),
-            "f32": pa.array([0.0, -0.5, 3.0e38, math.inf, -math.inf, 1.25], pa.float32()),
-            "f64": pa.array([0.0, 5e-324, 1.7e308, math.inf, -math.inf, 0.1], pa.float64()),
-            "second": pa.array([zero, last_second] * 3, SECONDS),
-            "milli": pa.array([zero, now, MAX_TIME] * 2, MILLIS),
-            "maybe": pa.array([None, now, MAX_TIME] * 2, MILLIS),
-            "texts": pa.array([[], NASTY, [""], ["a", "b"], [], ["z"]], pa.list_(pa.string())),
-            "scores": pa.array(
-                [[], [("hate", 0.5), ("", 0.25)], [], [("é", 1.0)], [("a\0", 0.0)], []],
-                pa.map_(pa.string(), pa.float32()),
-            ),
-            "drivers": pa.array([[("m", 1e-300)]] * count, pa.map_(pa.string(), pa.float64())),
-            "extra": pa.array([[("k", text)] for text in NASTY], pa.map_(pa.string(), pa.string())),
-        }
-    )
-
-
-def create_every_type(store: Store) -> None:
-    columns = ", ".join(f"{name} {kind}" for name, kind in EVERY_TYPE.items())
-    store.command(f"CREATE TABLE every_type ({columns}) ENGINE = MergeTree ORDER BY n")
-
-
-def read_every_type(store: Store) -> pa.Table:
-    return store.query(f"SELECT {', '.join(EVERY_TYPE)} FROM every_type ORDER BY n")
 
 
 def sums(store: Store) -> tuple[int, int, int]:
@@ -87,102 +24,6 @@ def sums(store: Store) -> tuple[int, int, int]:
         "sum(prompt_tokens) AS tokens FROM account_minute"
     ).to_pylist()[0]
     return row["events"], row["requests"], row["tokens"]
-
-
-def test_every_column_type_of_the_schema_is_covered_here(store: Store) -> None:
-    used = store.query("SELECT DISTINCT type FROM system.columns WHERE database = 'default'")
-    unzoned = {"DateTime64(3)": "DateTime64(3, 'UTC')"}
-    kinds = {unzoned.get(kind, kind) for kind in used["type"].to_pylist()}
-    assert kinds <= set(EVERY_TYPE.values())
-
-
-def test_values_come_back_as_they_were_written(store: Store) -> None:
-    create_every_type(store)
-    rows = every_type()
-    store.insert("every_type", rows)
-    back = read_every_type(store)
-    assert back.to_pylist() == rows.to_pylist()
-    assert back.schema.field("text").type == pa.string()
-    assert back.schema.field("bytes").type == pa.binary()
-    assert back.schema.field("word").type == pa.string()
-    assert back.schema.field("second").type == SECONDS
-    assert back.schema.field("milli").type == MILLIS
-
-
-@pytest.mark.parametrize("shape", ["plain", "large", "chunks", "slice", "slice_of_chunks", "wide"])
-def test_every_arrow_shape_of_the_same_rows_is_stored_alike(store: Store, shape: str) -> None:
-    create_every_type(store)
-    rows = every_type()
-    words = rows["word"].cast(pa.string())
-    place = rows.schema.get_field_index("word")
-    one = rows.slice(0, 2), rows.slice(2, 3), rows.slice(5)
-    pieces = [
-        part.set_column(place, "word", part["word"].cast(pa.string()).dictionary_encode())
-        for part in one
-    ]
-    shaped = {
-        "plain": rows.set_column(place, "word", words),
-        "large": rows.set_column(place, "word", words.cast(pa.large_string())),
-        "chunks": pa.concat_tables(pieces),
-        "slice": pa.concat_tables([rows, rows, rows]).combine_chunks().slice(6, 6),
-        "slice_of_chunks": pa.concat_tables([pieces[2], *pieces, *pieces]).slice(1, 6),
-        "wide": rows.set_column(
-            place,
-            "word",
-            pa.DictionaryArray.from_arrays(
-                pa.array(range(1000, 1006), pa.uint16()),
-                [f"unused {n}" for n in range(1000)] + NASTY,
-            ),
-        ),
-    }[shape]
-    store.insert("every_type", shaped)
-    assert read_every_type(store).to_pylist() == rows.to_pylist()
-
-
-def test_empty_tables_and_empty_results_keep_their_columns(store: Store) -> None:
-    create_every_type(store)
-    store.insert("every_type", every_type().slice(0, 0))
-    back = read_every_type(store)
-    assert back.num_rows == 0
-    assert back.schema.names == list(EVERY_TYPE)
-    assert back.schema.field("second").type == SECONDS
-    assert list(store.stream("SELECT * FROM every_type WHERE n = 7")) in (
-        [],
-        [batch for batch in back.to_batches() if batch.num_rows],
-    ) or all(not batch.num_rows for batch in store.stream("SELECT * FROM every_type"))
-
-
-def test_text_that_is_not_utf8_can_still_be_read(store: Store) -> None:
-    assert store.query("SELECT unhex('ff00') AS odd")["odd"].to_pylist() == [b"\xff\x00"]
-
-
-MISFITS: list[tuple[str, pa.Array, str]] = [
-    ("u32", pa.array([1.5]), "column 'u32': expected an unsigned integer of at most 32 bits"),
-    ("u32", pa.array([-1], pa.int32()), "column 'u32': expected an unsigned integer"),
-    ("u8", pa.array([256], pa.uint16()), "at most 8 bits for UInt8, got uint16"),
-    ("f32", pa.array([1e300]), "column 'f32': expected float for Float32, got double"),
-    ("text", pa.array([1]), "column 'text': expected string"),
-    ("text", pa.array(["a", None]), "column 'text': expected String without NULL, got NULL"),
-    ("word", pa.array([None, "a"]).dictionary_encode(), "without NULL, got NULL"),
-    ("milli", pa.array([0], pa.timestamp("ms")), "column 'milli': expected timestamp with a time"),
-    ("milli", pa.array([0], pa.timestamp("us", "UTC")), "no finer unit"),
-    ("second", pa.array([0], MILLIS), "expected timestamp[s] with a time zone"),
-    ("texts", pa.array([["a", None]]), "column 'texts': expected String without NULL"),
-    ("scores", pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), "'scores', value"),
-    ("nope", pa.array([1]), "the table has no column 'nope'"),
-]
-
-
-@pytest.mark.parametrize(("name", "column", "expected"), MISFITS)
-def test_what_does_not_fit_is_refused_and_nothing_is_stored(
-    store: Store, name: str, column: pa.Array, expected: str
-) -> None:
-    create_every_type(store)
-    with pytest.raises(StoreError) as raised:
-        store.insert("every_type", pa.table({name: column}))
-    assert "insert into every_type" in str(raised.value)
-    assert expected in str(raised.value)
-    assert read_every_type(store).num_rows == 0
 
 
 def test_events_are_plain_to_count_and_summed_by_the_minute(store: Store) -> None:
@@ -228,6 +69,22 @@ def test_without_its_own_window_the_roll_up_would_count_twice(store: Store) -> N
         assert sums(store)[:2] == (100, 200)
     finally:
         store.command(f"{setting} non_replicated_deduplication_window = 1000")
+
+
+def test_an_insert_that_failed_half_way_is_completed_by_its_retry(store: Store) -> None:
+    """The events may be in before the roll-up says no: the same token then adds only the rest."""
+    rows = event_rows(300, seed=9)
+    table = "ALTER TABLE account_minute_parts"
+    store.command(f"{table} ADD CONSTRAINT refuse CHECK requests > 1000000")
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreError, match="Constraint `refuse`"):
+                store.insert("events", rows, "half-way")
+    finally:
+        store.command(f"{table} DROP CONSTRAINT refuse")
+    for _ in range(2):
+        store.insert("events", rows, "half-way")
+        assert sums(store)[:2] == (300, 300)
 
 
 def test_an_insert_is_one_part_however_large(store: Store) -> None:

@@ -76,14 +76,18 @@ def test_windows_skipped_equal_windows_learned_as_zeros(
     lazy = burst.observe(np.zeros(1, dtype=burst.STATE), first, START + 5_000, PARAMETERS)
     naive = lazy.copy()
     end = START
+    weight, decay = 0.0, 0.5 ** (FIVE / 1000 / PARAMETERS.baseline_half_life_s)
     for skipped, count in visits:
         for _ in range(skipped):
             end += FIVE
             naive = burst.learn(naive, np.zeros((1, 2)), end, PARAMETERS)
+        weight = (weight + sum(decay**-k for k in range(1, skipped + 1))) * decay**skipped
+        weight = weight * decay + 1.0
         end += FIVE
         sums = np.array([[count, 500.0 * count]])
         naive = burst.learn(naive, sums, end, PARAMETERS)
         lazy = burst.learn(lazy, sums, end, PARAMETERS)
+    np.testing.assert_allclose(history(lazy, end + 5_000, PARAMETERS)[2], weight, rtol=1e-9)
     later = end + idle * FIVE + 5_000
     for _ in range(idle):
         end += FIVE

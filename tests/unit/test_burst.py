@@ -10,6 +10,7 @@ import pytest
 
 from detectors import burst
 from detectors.base import Explanation, FloatArray, State
+from detectors.negative_binomial import tail
 
 HOUR = 3_600_000
 START = 1_700_006_400_000  # an hour begins
@@ -158,6 +159,35 @@ def test_an_account_that_had_none_of_it_is_told_so() -> None:
     assert "it has none on record" in silent.explanations[0].sentence
 
 
+@pytest.mark.parametrize("seconds", burst.WINDOWS_S)
+def test_p_value_of_every_window_follows_from_its_learned_five_minutes(seconds: int) -> None:
+    # Fifty windows of 4, 16, 4, 16 ... requests, forgotten slowly; then 400 in `seconds`.
+    parameters = dataclasses.replace(PARAMETERS, prior_windows=1e-9, baseline_half_life_s=1e9)
+    account = Account(parameters)
+    account.play([4.0, 0.0, 0.0, 0.0, 0.0, 16.0, 0.0, 0.0, 0.0, 0.0] * 25)
+    mean, variance = 10.0, 36.0
+    size = mean**2 / (variance - mean) * min(1.0, seconds / 300)
+    window = burst.WINDOWS_S.index(seconds)
+    sums = np.zeros((1, 3, 2))
+    sums[0, window, 0] = 900.0
+    p = burst.score(account.state, sums, account.now_ms + 5_000, parameters).p_value
+    scaled = mean * seconds / 300
+    expected = tail(np.array([900.0]), np.array([scaled]), np.array([size]))
+    assert np.log(p[0, window, 0]) == pytest.approx(np.log(expected[0]), rel=1e-3)
+    assert (np.delete(p.ravel(), 2 * window) == 1.0).all()
+
+
+def test_a_tick_on_the_hour_still_belongs_to_the_hour_it_ends(warm: Account) -> None:
+    assert warm.now_ms % HOUR == 0
+    sums = np.full((1, 3, 2), 1e9)
+    attacked = burst.observe(warm.state, sums, warm.now_ms + HOUR, PARAMETERS)
+    again = [
+        burst.score(attacked, sums, warm.now_ms + HOUR + late, PARAMETERS).alarm[0]
+        for late in (0, 1)
+    ]
+    assert again == [True, False]
+
+
 def test_nothing_to_explain_is_an_error(warm: Account) -> None:
     with pytest.raises(ValueError, match="acct-17 does not alarm"):
         burst.explain("acct-17", warm.state, warm.sums(), warm.now_ms, PARAMETERS)
@@ -176,6 +206,13 @@ def test_a_window_learned_twice_counts_once(warm: Account) -> None:
     assert again.tobytes() == warm.state.tobytes()
 
 
+def test_the_window_that_ends_with_an_accounts_first_tick_is_learned() -> None:
+    sums = np.full((1, 3, 2), 7.0)
+    state = burst.observe(np.zeros(1, dtype=burst.STATE), sums, START, PARAMETERS)
+    state = burst.learn(state, sums[:, 1], START, PARAMETERS)
+    assert (state["learned"][0], state["total"][0, 0]) == (1, 7.0)
+
+
 def test_a_window_of_an_account_never_observed_is_not_learned() -> None:
     cold = np.zeros(1, dtype=burst.STATE)
     assert burst.learn(cold, np.ones((1, 2)), START, PARAMETERS).tobytes() == cold.tobytes()
@@ -192,6 +229,7 @@ def test_learning_off_the_five_minutes_is_refused() -> None:
         ({"p_value": 0.0}, "burst p_value: expected a finite number > 0, got 0.0"),
         ({"p_value": 1.0}, "burst p_value: expected a probability below 1, got 1.0"),
         ({"ratio": float("nan")}, "burst ratio: expected a finite number >= 0, got nan"),
+        ({"prior_windows": 0.0}, "burst prior_windows: expected a finite number > 0, got 0.0"),
         ({"prior_mean": (1.0, -2.0)}, "burst prior_mean: expected a finite number > 0"),
         ({"dispersion_limits": (2.0, 1.0)}, "burst dispersion_limits: expected \\(low, high\\)"),
     ],

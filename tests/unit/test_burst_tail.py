@@ -54,3 +54,9 @@ def test_a_constant_count_meets_the_lower_limit_and_no_history_the_prior() -> No
     assert (constant[0][0], constant[1][0]) == (5.0, 20.0)
     none = moments(0 * one, 0 * one, 0 * one, 12.0, 3 * one, 4 * one, (0.05, 1e3))
     assert (none[0][0], none[1][0]) == (3.0, 0.25)
+
+
+def test_tail_keeps_its_digits_where_the_mean_dwarfs_the_size() -> None:
+    count = mean = np.array([1e12])  # size 1 is geometric: (mean / (mean + 1)) ** count
+    expected = np.exp(-count * np.log1p(1.0 / mean))
+    assert tail(count, mean, np.ones(1))[0] == pytest.approx(expected[0], rel=1e-9)

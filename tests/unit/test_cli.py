@@ -15,6 +15,9 @@ from click.testing import CliRunner, Result
 from streams.cli.main import COMMANDS, cli
 from streams.errors import PulseError, UsageError
 
+# kafka-python reads its message definitions with functions that Python 3.11 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:(open|read)_text is deprecated")
+
 PULSE = [sys.executable, "-m", "streams.cli"]
 HEAVY = ("numpy", "pyarrow", "chdb", "faust", "kafka", "aiohttp", "confluent_kafka", "scipy")
 

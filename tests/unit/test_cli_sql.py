@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -207,6 +208,26 @@ def test_a_worker_that_owns_the_directory_answers_for_it(data: Path) -> None:
     assert b"`nope`" in wrong.stderr
     assert b"Unknown format Nope" in bad.stderr
     assert not (data / SOCKET_NAME).exists()
+
+
+def test_a_long_question_does_not_hold_up_the_owners_stop(data: Path) -> None:
+    store = ChdbStore(data)
+    reader = EmbeddedReader(data)
+    endless = "SELECT sum(cityHash64(number)) FROM numbers(1000000000000)"
+    with served(data / SOCKET_NAME, reader.text):
+        asking = subprocess.Popen(
+            [sys.executable, "-m", "streams.cli", "sql", "--data", str(data), endless],
+            stderr=subprocess.PIPE,
+        )
+        running = "SELECT count() AS n FROM system.processes WHERE query LIKE '%cityHash64%'"
+        while store.query(running)["n"][0].as_py() < 2:
+            assert asking.poll() is None
+    began = time.monotonic()
+    reader.close()
+    store.close()
+    assert time.monotonic() - began < 3
+    asking.kill()  # it would go on by itself, now that nobody owns the directory
+    asking.communicate(timeout=20)
 
 
 def test_an_owner_that_does_not_answer_is_named(

@@ -152,6 +152,16 @@ def test_a_page_for_others_answers_to_any_name() -> None:
     asyncio.run(scenario())
 
 
+def test_the_corner_never_says_live_while_scoring_is_hours_behind() -> None:
+    async def scenario() -> None:
+        async with served(Worker(watermark=NOW - 7_200_000)) as (_, client):
+            _, text = await read(client, "/")
+            assert "catching up</strong>, 2 h behind" in text
+            assert ">live<" not in text
+
+    asyncio.run(scenario())
+
+
 def test_health_names_what_is_wrong() -> None:
     async def scenario() -> None:
         state = Worker()

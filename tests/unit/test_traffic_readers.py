@@ -125,10 +125,10 @@ def test_our_events_pass_byte_for_byte_without_blank_lines_and_heartbeats(tmp_pa
     odd = '{"account_id": "ä", "ts": "2023-11-14T22:13:20.5Z", "zzz": [1], "event_id": "e2"}'
     text = OURS + "\n" + '{"heartbeat":1700000000000}\n' + odd
     trace = open_trace(written(tmp_path, gzip.compress(text.encode()), "mine.ndjson.gz"))
-    (batch,) = list(trace)
-    assert batch.lines == [OURS.strip().encode(), odd.encode()]
-    assert list(batch.account_ids()) == ["a1", "ä"]
-    assert batch.ts.tolist() == [1_700_000_000_000, 1_700_000_000_500]
+    first, last = list(trace)
+    assert first.lines + last.lines == [OURS.strip().encode(), odd.encode()]
+    assert [*first.account_ids(), *last.account_ids()] == ["a1", "ä"]
+    assert [*first.ts, *last.ts] == [1_700_000_000_000, 1_700_000_000_500]
 
 
 def test_an_empty_file_of_our_events_is_no_events(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_truncated_and_damaged_gzip_tell_the_line_and_byte_reached(tmp_path: Pat
     cut = written(tmp_path, packed[: len(packed) // 2], "cut.csv.gz")
     with pytest.raises(BadInput, match=r"after line \d{3,}, at byte \d+: .*truncated"):
         list(open_trace(cut, "azure"))
-    damaged = written(tmp_path, packed[:20_000] + bytes(200) + packed[20_200:], "damaged.csv.gz")
+    damaged = written(tmp_path, packed[:-8] + bytes(8), "damaged.csv.gz")
     with pytest.raises(BadInput, match=r"after line \d+, at byte \d+: the gzip data is damaged"):
         list(open_trace(damaged, "azure"))
 

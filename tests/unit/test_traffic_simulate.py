@@ -173,7 +173,7 @@ def test_a_loud_account_sends_the_stated_multiple_of_its_own_past(kind: AttackKi
     assert len(during) / 300 == pytest.approx(row.attack_per_s + normal, rel=0.1)
     assert row.attack_per_s == pytest.approx(30 * row.normal_per_s, rel=1e-4)
     after = [e for e in everything if e.account_id == row.account_id and e.ts >= row.ended_at]  # type: ignore[operator]
-    assert len(after) < len(during) / 5
+    assert len(after) / 1500 < 3 * normal
 
 
 def test_template_spam_is_short_and_of_one_template() -> None:
@@ -262,7 +262,7 @@ def test_the_load_scales_the_whole_rate() -> None:
 
 
 def test_the_demo_shows_an_attack_within_a_minute_on_an_account_with_history() -> None:
-    spec = demo_spec(START, seed=3, live_hours=0.25)
+    spec = demo_spec(START, seed=3, history_hours=1.05, live_hours=0.1)
     assert {attack.kind for attack in demo_spec(START).attacks} == set(ATTACK_KINDS)
     assert 20_000 <= spec.attacks[0].start_ms - START <= 40_000
     starts = np.array([attack.start_ms for attack in spec.attacks])
@@ -278,7 +278,7 @@ def test_the_demo_shows_an_attack_within_a_minute_on_an_account_with_history() -
         minutes.update(((own - START) // 60_000).tolist())
     assert first.kind == "burst"
     assert 20 <= first.strength <= 50
-    assert 150 < live / 900 < 300
+    assert 150 < live / 360 < 300
     assert total - live < 700_000
     history = [minutes[minute] for minute in range(-60, 0)]
     assert min(history) > 0

@@ -6,6 +6,7 @@ Prints `ready HOST PORT` when it listens. Ends when its standard input ends, if 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import ssl
 import sys
@@ -41,10 +42,8 @@ def main() -> None:
     if given.end_with_stdin:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     print("ready", *server.server_address[:2], flush=True)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever(poll_interval=0.2)
-    except KeyboardInterrupt:
-        pass
 
 
 def _end_with_stdin() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socketserver
 import ssl
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from chdb.session import Session
 from clickhouse_driver.protocol import ClientPacketTypes
 
+from streams.storage.base import literal
 from tests.support.clickhouse_server.faults import Faults
 from tests.support.clickhouse_server.wire import ProtocolError, Query, Wire, header
 
@@ -29,6 +31,7 @@ _ONE_BLOCK = {
     "min_insert_block_size_rows": "1048449",
     "min_insert_block_size_bytes": "0",
     "max_insert_threads": "1",
+    "max_threads": "1",
 }
 _AUTHENTICATION_FAILED, _UNKNOWN_DATABASE, _UNEXPECTED_PACKET = 516, 81, 101
 
@@ -147,7 +150,8 @@ class _Handler(socketserver.BaseRequestHandler):
         if missing:
             wire.write_exception(16, f"No such column {missing[0]}. (NO_SUCH_COLUMN_IN_TABLE)")
             return True
-        wire.write_block(header([(name, kinds[name]) for name in names or kinds]), compressed)
+        sent = [(name, kinds[name]) for name in names or kinds]
+        wire.write_block(header(sent), compressed)
         blocks = []
         while (block := wire.read_block(compressed))[0]:
             blocks.append(block[1])
@@ -155,7 +159,7 @@ class _Handler(socketserver.BaseRequestHandler):
             wire.write_exception(code, "as ordered by the test")
             return True
         if blocks:
-            _store(session, target, blocks)
+            _store(session, target, sent, blocks)
         if self.server.faults.after_insert():
             return False
         wire.write_end()
@@ -173,13 +177,19 @@ def _set(session: Session, settings: dict[str, str]) -> None:
                 raise
 
 
-def _store(session: Session, target: str, blocks: list[bytes]) -> None:
+def _store(
+    session: Session, target: str, columns: list[tuple[str, str]], blocks: list[bytes]
+) -> None:
+    """One INSERT of all blocks. Through a file: chDB's `send_insert` swallows the errors of the
+    insert, and data behind the statement ends at its first newline."""
     for name, value in _ONE_BLOCK.items():
-        session.query(f"SET {name} = {value}")
-    with session.send_insert(f"INSERT INTO {target}", "Native") as insert:
-        for block in blocks:
-            insert.append(block)
-        insert.finish()
+        session.query(f"SET {name} = {value}", "Null")
+    structure = literal(", ".join(f"`{name}` {kind}" for name, kind in columns))
+    with tempfile.NamedTemporaryFile(suffix=".native") as file:
+        file.writelines(blocks)
+        file.flush()
+        source = f"file({literal(file.name)}, 'Native', {structure})"
+        session.query(f"INSERT INTO {target} SELECT * FROM {source}", "Null")
 
 
 def _select(wire: Wire, session: Session, query: Query) -> None:

@@ -182,7 +182,9 @@ class Wire:
         write_varint(ServerPacketTypes.DATA, self._out)
         write_binary_str("", self._out)
         if compressed:
-            frames = CompressedBlockOutputStream(get_compressor_cls("lz4"), _BUFFER, self._out, None)
+            frames = CompressedBlockOutputStream(
+                get_compressor_cls("lz4"), _BUFFER, self._out, None
+            )
             BlockInfo().write(frames.fout)
             frames.fout.write(content)
             frames.finalize()
