@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,11 @@ from streams.errors import UsageError
 __all__ = ["FORMATS", "written"]
 
 Row = tuple[Any, ...]
+
+
+class _Moment(str):
+    """A time as text: written like text, set to the right like a number."""
+
 
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 6}
 
@@ -41,7 +47,7 @@ def _cells(column: pa.ChunkedArray) -> list[Any]:
     if not pa.types.is_timestamp(column.type):
         return cells
     digits = _DIGITS[column.type.unit]
-    return [None if cell is None else _time(cell, digits) for cell in cells]
+    return [None if cell is None else _Moment(_time(cell, digits)) for cell in cells]
 
 
 def _tab_separated(names: bool) -> Callable[[Sequence[str], Sequence[Row]], bytes]:
@@ -72,8 +78,8 @@ def _pretty_compact(head: Sequence[str], rows: Sequence[Row]) -> bytes:
     if not rows:
         return b""
     cells = [[_text(cell).replace("\n", "\\n") for cell in row] for row in rows]
-    numeric = [isinstance(cell, int | float) for cell in rows[0]]
-    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    numeric = [isinstance(cell, int | float | _Moment) for cell in rows[0]]
+    widths = [max(map(_width, column)) for column in zip(head, *cells, strict=True)]
     number = len(str(len(rows)))
     pad = " " * (number + 2)
     top = "┬".join(
@@ -84,12 +90,22 @@ def _pretty_compact(head: Sequence[str], rows: Sequence[Row]) -> bytes:
     lines = [f"{pad}┌{top}┐"]
     for place, row in enumerate(cells, 1):
         body = "│".join(
-            f" {cell.rjust(width) if right else cell.ljust(width)} "
+            f" {_padded(cell, width, right)} "
             for cell, width, right in zip(row, widths, numeric, strict=True)
         )
         lines.append(f"{place:>{number}}. │{body}│")
     lines.append(f"{pad}└{bottom}┘")
     return ("\n".join(lines) + "\n").encode()
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that `text` takes."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    space = " " * (width - _width(text))
+    return space + text if right else text + space
 
 
 #: Name of a format to its writer: names and rows in, bytes out.

@@ -125,6 +125,7 @@ def test_simulate_is_the_same_file_again_with_the_truth_beside_it(tmp_path: Path
     first = json.loads(good("simulate", "--output", tmp_path / "a.ndjson.gz", *span, "--json"))
     good("simulate", "--output", tmp_path / "b.ndjson.gz", *span)
     assert (tmp_path / "a.ndjson.gz").read_bytes() == (tmp_path / "b.ndjson.gz").read_bytes()
+    assert (tmp_path / "a.ndjson.gz").read_bytes()[4:8] == bytes(4), "no time of writing in it"
     with gzip.open(tmp_path / "a.ndjson.gz") as file:
         events = [json.loads(line) for line in file]
     assert len(events) == first["events"] > 1000
