@@ -6,7 +6,7 @@ import ctypes
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import pytest
@@ -44,7 +44,7 @@ class Reader(threading.Thread):
     """Reads the topic until told to stop; slowly, when asked."""
 
     def __init__(self, connection: dict[str, Any], pause: float = 0.0) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.connection, self.pause = connection, pause
         self.lines: dict[int, list[bytes]] = defaultdict(list)
         self.consumed = dict.fromkeys(range(4), 0)
@@ -67,8 +67,14 @@ class Reader(threading.Thread):
             if sum(map(len, self.lines.values())) >= events or not self.is_alive():
                 break
             self.finished.wait(0.02)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self.finished.set()
-        self.join()
+        self.join(timeout=10)
 
 
 @pytest.mark.parametrize("events_per_message", [1, 500])
@@ -77,14 +83,18 @@ def test_every_event_arrives_once_in_its_partition_and_order(
 ) -> None:
     batches = traffic(1)
     count = sum(map(len, batches))
-    reader = Reader(arguments(broker))
-    reader.start()
     reports: list[Progress] = []
-    with Sender(
-        arguments(broker), TOPIC, events_per_message=events_per_message, on_progress=reports.append
-    ) as sender:
+    with (
+        Reader(arguments(broker)) as reader,
+        Sender(
+            arguments(broker),
+            TOPIC,
+            events_per_message=events_per_message,
+            on_progress=reports.append,
+        ) as sender,
+    ):
         total = sender.send(batches)
-    reader.read_all(count)
+        reader.read_all(count)
     partition = Partitioner(4)
     expected: dict[int, list[bytes]] = defaultdict(list)
     for batch in batches:
@@ -112,12 +122,10 @@ def test_a_slow_consumer_is_never_outrun(broker: EmbeddedBroker) -> None:
         most = max(most, unread)
         return unread
 
-    reader.start()
-    with Sender(
-        arguments(broker), TOPIC, ledger=ledger, pressure=BackPressure(backlog, limit)
-    ) as sender:
+    pressure = BackPressure(backlog, limit)
+    with reader, Sender(arguments(broker), TOPIC, ledger=ledger, pressure=pressure) as sender:
         sender.send(batches)
-    reader.read_all(count)
+        reader.read_all(count)
     assert sum(map(len, reader.lines.values())) == count
     assert most <= limit + 250_000
     assert ledger.largest(reader.consumed) == 0
@@ -130,11 +138,9 @@ def test_refusals_that_pass_are_retried_until_everything_is_sent(broker: Embedde
     broker._library.rd_kafka_mock_push_request_errors_array(
         ctypes.c_void_p(broker._cluster), ctypes.c_int16(0), ctypes.c_size_t(4), refusals
     )
-    reader = Reader(arguments(broker))
-    reader.start()
-    with Sender(arguments(broker), TOPIC) as sender:
+    with Reader(arguments(broker)) as reader, Sender(arguments(broker), TOPIC) as sender:
         total = sender.send(batches)
-    reader.read_all(count)
+        reader.read_all(count)
     found = [msgspec.json.decode(line)["event_id"] for p in reader.lines.values() for line in p]
     assert total.events == count == len(found) == len(set(found))
 
