@@ -15,8 +15,10 @@ _MAY_BE_ZERO: Final = frozenset({"warm_up_windows", "ratio", "winsor_factor"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """Pairs are (requests, tokens). A heavier prior (20, weight 12: the median of real clients) gives
-    25.5 false episodes per 1,000 account-days instead of 30, but is blind for an account's first day.
+    """Pairs are (requests, tokens).
+
+    A heavier prior (20, weight 12: the median of real clients) gives 25.5 false episodes per 1,000
+    account-days instead of 30, but is blind for most of an account's first day.
 
     Raises:
         ValueError: a value outside its range, with the parameter's name.

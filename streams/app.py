@@ -82,7 +82,13 @@ class Worker:
     """One worker: `start`, `stop`; the store is opened and closed by the caller."""
 
     def __init__(
-        self, settings: Settings, store: Store, stream_id: str, *, embedded: str = "", mode: str = "worker"
+        self,
+        settings: Settings,
+        store: Store,
+        stream_id: str,
+        *,
+        embedded: str = "",
+        mode: str = "worker",
     ) -> None:
         self.settings = settings
         self._stop = threading.Event()
@@ -93,7 +99,9 @@ class Worker:
         self.heartbeats = True
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.app = self._make_app(embedded)
-        self._letters = self.app.topic(settings.dead_letter_topic, value_serializer="raw", key_serializer="raw")
+        self._letters = self.app.topic(
+            settings.dead_letter_topic, value_serializer="raw", key_serializer="raw"
+        )
         self._stream_id = stream_id
         self.ingest = Ingest(self._context(stream_id), self.status, self._send_letters)
         self._compose()
@@ -108,7 +116,9 @@ class Worker:
             stream_registered=register_stream(self.store, stream_id, settings.topic),
             worker=settings.worker,
             times=TimeRules(
-                settings.time_mode == "replay", _ms(settings.max_ahead), settings.retention_days * _DAY_MS
+                settings.time_mode == "replay",
+                _ms(settings.max_ahead),
+                settings.retention_days * _DAY_MS,
             ),
             lateness_ms=_ms(settings.lateness),
             late_limit_ms=_ms(settings.late_limit),
@@ -181,7 +191,7 @@ class Worker:
             await self.ingest.take(event.message.value)
         except asyncio.CancelledError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, `failed` tells it
             if not self.failed.done():
                 self.failed.set_exception(error)
             await asyncio.Event().wait()

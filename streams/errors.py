@@ -1,13 +1,13 @@
 """Every error a person can meet, as one small tree; libraries' errors are translated at the edge.
 
-    PulseError                  message for a person, exit code 1
-    ├── UsageError              wrong command line, setting or file content, exit code 2
-    ├── BadInput                a place in a file that cannot be read: file, line, field, expectation
-    ├── StoreError              ClickHouse said no, and would say no again
-    │   ├── StoreUnavailable    ClickHouse cannot be reached or is overloaded: worth a retry
-    │   └── SchemaTooNew        the store was migrated by a newer program
-    ├── BrokerUnavailable       Kafka cannot be reached: worth a retry
-    └── DataDirectoryLocked     another process owns the embedded data directory
+PulseError                  message for a person, exit code 1
+├── UsageError              wrong command line, setting or file content, exit code 2
+├── BadInput                a place in a file that cannot be read: file, line, field, expectation
+├── StoreError              ClickHouse said no, and would say no again
+│   ├── StoreUnavailable    ClickHouse cannot be reached or is overloaded: worth a retry
+│   └── SchemaTooNew        the store was migrated by a newer program
+├── BrokerUnavailable       Kafka cannot be reached: worth a retry
+└── DataDirectoryLocked     another process owns the embedded data directory
 """
 
 from __future__ import annotations

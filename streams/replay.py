@@ -1,4 +1,4 @@
-"""Replaying stored traffic through a running worker: send, let time pass to the end, wait, sum up."""
+"""Replaying stored traffic through a running worker: send, let time pass, wait, sum up."""
 
 from __future__ import annotations
 
@@ -83,12 +83,19 @@ def send(
 
 def let_time_pass(run: Running, until_ms: int) -> dict[int, int]:
     """A heartbeat of `until_ms` to every partition; returns the offset of each."""
-    producer = KafkaProducer(**kafka_arguments(run.settings, "" if run.settings.broker else run.broker))
+    producer = KafkaProducer(
+        **kafka_arguments(run.settings, "" if run.settings.broker else run.broker)
+    )
     try:
         value = msgspec.json.encode({"heartbeat": until_ms})
         numbers = sorted(producer.partitions_for(run.settings.topic) or ())
-        sent = [producer.send(run.settings.topic, value=value, partition=number) for number in numbers]
-        return {number: future.get(timeout=60).offset for number, future in zip(numbers, sent, strict=True)}
+        sent = [
+            producer.send(run.settings.topic, value=value, partition=number) for number in numbers
+        ]
+        return {
+            number: future.get(timeout=60).offset
+            for number, future in zip(numbers, sent, strict=True)
+        }
     finally:
         producer.close(timeout=5)
 
@@ -104,7 +111,9 @@ def checked(plan: Plan) -> None:
 
 
 def _opened(plan: Plan) -> list[Trace]:
-    return [open_trace(f, plan.trace_format, accounts=plan.accounts, seed=plan.seed) for f in plan.files]
+    return [
+        open_trace(f, plan.trace_format, accounts=plan.accounts, seed=plan.seed) for f in plan.files
+    ]
 
 
 async def replay(run: Running, plan: Plan, on_progress: Callable[[Progress], None]) -> Summary:

@@ -65,7 +65,8 @@ class Running:
         """Until somebody sets `stopping`; a worker that cannot go on raises its error here."""
         stop = asyncio.ensure_future(self.stopping.wait())
         try:
-            await asyncio.wait({stop, self.worker.failed}, return_when=asyncio.FIRST_COMPLETED)
+            ends: set[asyncio.Future[Any]] = {stop, self.worker.failed}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if self.worker.failed.done():
                 self.worker.failed.result()
         finally:
@@ -86,7 +87,9 @@ async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncI
             broker = await asyncio.to_thread(process.start)
             stack.callback(process.stop)
             stream_id = f"embedded/{settings.topic}/{uuid.uuid4().hex[:12]}"
-        worker = Worker(settings, store, stream_id, embedded="" if settings.broker else broker, mode=mode)
+        worker = Worker(
+            settings, store, stream_id, embedded="" if settings.broker else broker, mode=mode
+        )
         run = Running(settings, worker, store, broker)
         if page:
             served = await start_page(settings.host, settings.port, run.status, run.query)

@@ -18,6 +18,7 @@ import numpy as np
 from detectors import burst
 from streams.alerting.incidents import Incident
 from streams.features import windows
+from streams.ingest.gaps import Gap
 from streams.ingest.partition import Batch, Counts, Partition
 
 __all__ = ["Status"]
@@ -39,6 +40,7 @@ class Status:
         self.broker = ""  # sentence of what is wrong, or nothing
         self.ends: Mapping[int, int] = {}
         self.store_trouble: Callable[[], str] = lambda: ""
+        self.gaps: Callable[[], list[Gap]] = list
         self.partitions: Callable[[], Mapping[int, Partition]] = dict
         self._lock = threading.Lock()
         self._seconds: deque[list[int]] = deque(maxlen=_HISTORY_S)
@@ -72,7 +74,9 @@ class Status:
     def lag(self) -> int:
         """Messages in Kafka that this worker's partitions have not stored."""
         parts = self.partitions()
-        return sum(max(0, end - (parts[n].marker if n in parts else 0)) for n, end in self.ends.items())
+        return sum(
+            max(0, end - (parts[n].marker if n in parts else 0)) for n, end in self.ends.items()
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as one JSON-able object (see dashboards/live for who reads it)."""
@@ -82,7 +86,10 @@ class Status:
             rates = [list(item) for item in self._seconds]
             delays, alert_delays = sorted(self._delays), sorted(self._alert_delays)
             write = float(np.median(self._writes)) if self._writes else 0.0
-            counts = {name: getattr(self.counts, name) for name in (field.name for field in fields(Counts))}
+            counts = {
+                name: getattr(self.counts, name)
+                for name in (field.name for field in fields(Counts))
+            }
         watermarks = [part.watermark.value for part in parts.values() if part.watermark.value]
         return {
             "now": self.now_ms(),
@@ -91,7 +98,7 @@ class Status:
             "rate": self.rate(),
             "stored": counts["stored"],
             "lag": self.lag(),
-            "delay_ms": _quantiles(delays) or {"p50": 0.0, "p99": 0.0},
+            "delay_ms": _quantiles(delays),
             "alert_ms": _quantiles(alert_delays),
             "watermark": min(watermarks, default=None),
             "accounts": sum(len(part.fold.accounts) for part in parts.values()),
@@ -104,7 +111,10 @@ class Status:
             "partitions": [self._partition(part) for _, part in sorted(parts.items())],
             "hottest": _hottest(parts),
             "incidents": _incidents(parts),
-            "gaps": [],
+            "gaps": [
+                {"started_at": g.started_at, "ended_at": g.ended_at, "sentence": g.sentence}
+                for g in self.gaps()
+            ],
             "rates": rates,
         }
 
@@ -122,12 +132,17 @@ def _quantiles(ordered: list[float]) -> dict[str, float] | None:
     if not ordered:
         return None
     last = len(ordered) - 1
-    return {"p50": ordered[last // 2], "p99": ordered[bisect_left(range(last + 1), round(0.99 * last))]}
+    return {
+        "p50": ordered[last // 2],
+        "p99": ordered[bisect_left(range(last + 1), round(0.99 * last))],
+    }
 
 
 def _incidents(parts: Mapping[int, Partition]) -> list[dict[str, Any]]:
     """Open incidents, then the recently resolved, newest first."""
-    found: list[Incident] = [item for part in parts.values() for item in list(part.fold.incidents.by_key.values())]
+    found: list[Incident] = [
+        item for part in parts.values() for item in list(part.fold.incidents.by_key.values())
+    ]
     found.sort(key=lambda item: (item.state == "resolved", -item.started_at, item.account_id))
     return [
         {
@@ -178,5 +193,3 @@ def _hottest(parts: Mapping[int, Partition]) -> list[dict[str, Any]]:
             )
     rows.sort(key=lambda row: (-row["requests_5m"], row["account_id"]))
     return rows[:_HOTTEST]
-
-

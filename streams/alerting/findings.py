@@ -15,7 +15,8 @@ __all__ = ["Finding", "identity", "reproducing_sql"]
 _SUMS = {"requests": "count()", "tokens": "sum(prompt_tokens + completion_tokens)"}
 _SQL = (
     "SELECT toFloat64({sum}) AS observed FROM events WHERE account_id = {account_id} "
-    "AND ts >= fromUnixTimestamp64Milli({start}, 'UTC') AND ts < fromUnixTimestamp64Milli({end}, 'UTC') "
+    "AND ts >= fromUnixTimestamp64Milli({start}, 'UTC') "
+    "AND ts < fromUnixTimestamp64Milli({end}, 'UTC') "
     "AND tick <= fromUnixTimestamp64Milli({end}, 'UTC')"
 )
 

@@ -91,7 +91,7 @@ class Incidents:
         return min(times) + self.rules.resolve_after_ms if times else None
 
     def find(self, finding: Finding) -> tuple[Finding | None, Incident | None, Alert | None]:
-        """Take an alarm: the finding to store (if it tells something new), row and alert to write."""
+        """Take an alarm: the finding to store (if it is news), the row and the alert to write."""
         key = (finding.account_id, finding.kind)
         known = self.by_key.get(key)
         if known is None or self._forgotten(known, finding.window_end):
@@ -115,7 +115,9 @@ class Incidents:
                 changed,
                 peak_observed=finding.observed,
                 p_value=min(known.p_value, finding.p_value),
-                severity=max(known.severity, severity_of(finding.observed, finding.threshold), key=_rank),
+                severity=max(
+                    known.severity, severity_of(finding.observed, finding.threshold), key=_rank
+                ),
             )
         if news:
             changed = replace(changed, told=finding.observed, sentence=finding.sentence)
@@ -126,7 +128,11 @@ class Incidents:
         """An open incident's window holds `observed` now; returns the row to write, if any."""
         key = (account_id, kind)
         known = self.by_key[key]
-        if known.state == "resolved" or known.last_seen_at >= tick or observed < HOLD * known.threshold:
+        if (
+            known.state == "resolved"
+            or known.last_seen_at >= tick
+            or observed < HOLD * known.threshold
+        ):
             return None
         changed = replace(
             known,

@@ -19,7 +19,7 @@ _PLAIN_EVERY_S = 5.0
 
 
 class ReplayView:
-    """A bar on a terminal, a line every few seconds elsewhere; `update` may come from any thread."""
+    """A bar on a terminal, else a line every few seconds; `update` comes from any thread."""
 
     def __init__(self, console: Console, status: Callable[[], Mapping[str, Any]]) -> None:
         self._console = console
@@ -52,7 +52,8 @@ class ReplayView:
     def update(self, sent: Sent) -> None:
         """How far the sender has come."""
         status = self._status()
-        line = f"{sent.events:,} sent, {status['stored']:,} stored, {sent.rate:,.0f}/s, lag {status['lag']:,}"
+        line = f"{sent.events:,} sent, {status['stored']:,} stored, {sent.rate:,.0f}/s"
+        line += f", lag {status['lag']:,}"
         if self._console.is_terminal:
             self._bar.update(self._task, completed=sent.fraction or 0.0, line=line)
         elif time.monotonic() - self._plain_at >= _PLAIN_EVERY_S:

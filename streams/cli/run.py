@@ -69,8 +69,8 @@ def demo(
 ) -> None:
     """The whole stack in one process, with live traffic and attacks in it.
 
-    An hour and a half of history comes first, then traffic in real time; the first attack begins within a
-    minute. A second start goes on from the same data directory. Ctrl-C stops.
+    An hour and a half of history comes first, then traffic in real time; the first attack begins
+    within a minute. A second start goes on from the same data directory. Ctrl-C stops.
     """
     settings = load_settings(
         ctx, data=data, port=port, store="", broker="", time_mode="live", worker=""

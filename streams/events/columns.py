@@ -5,21 +5,21 @@ Between the decoder and everything else; after it no per-event Python object is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
-from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import astuple
 
 from streams.events.schema import Event
 
 __all__ = ["EVENT_SCHEMA", "FIELDS", "PLACE_SCHEMA", "NaiveTime", "to_columns", "to_millis"]
 
 FIELDS: Final = Event.__struct_fields__
-_all_fields: Callable[[Event], tuple[Any, ...]] = attrgetter(*FIELDS)
+_all_fields: Callable[[Event], tuple[Any, ...]] = astuple  # in the order of FIELDS
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("ms", "UTC")
@@ -64,11 +64,15 @@ def to_millis(value: int | datetime) -> int:
 
 
 def to_columns(events: Sequence[Event], extra: Sequence[dict[str, str]] | None) -> pa.RecordBatch:
-    """Arrow columns (EVENT_SCHEMA) of `events`; `extra` holds the unknown fields of each, if any."""
-    columns = zip(*map(_all_fields, events), strict=True)
-    arrays = [_BUILDERS.get(name, _words)(column) for name, column in zip(FIELDS, columns, strict=True)]
-    arrays.append(_maps(extra or [{}] * len(events), pa.string(), _EXTRA))
+    """Arrow columns (EVENT_SCHEMA) of `events`; `extra` holds the unknown fields of each."""
+    columns: Iterator[tuple[Any, ...]] = zip(*map(_all_fields, events), strict=True)
+    arrays = [_builder(name)(column) for name, column in zip(FIELDS, columns, strict=True)]
+    arrays.append(_maps(extra, pa.string(), _EXTRA) if extra else _no_maps(len(events), _EXTRA))
     return pa.RecordBatch.from_arrays(arrays, schema=EVENT_SCHEMA)
+
+
+def _builder(name: str) -> Callable[[tuple[Any, ...]], pa.Array]:
+    return _BUILDERS.get(name, _words)
 
 
 def _words(column: tuple[str, ...]) -> pa.Array:
@@ -106,11 +110,15 @@ def _lists(column: tuple[list[str], ...]) -> pa.Array:
 
 def _maps(column: Sequence[dict[str, Any]], values: pa.DataType, kind: pa.MapType) -> pa.Array:
     if not any(column):
-        empty = pa.array([], pa.string()), pa.array([], values)
-        return pa.MapArray.from_arrays(pa.array(np.zeros(len(column) + 1, np.int32)), *empty)
+        return _no_maps(len(column), kind)
     keys = pa.array(list(chain.from_iterable(column)), pa.string())
-    items = pa.array([item for row in column for item in row.values()], values)
-    return pa.MapArray.from_arrays(_offsets(column), keys, items).cast(kind)
+    items = pa.array(list(chain.from_iterable(map(dict.values, column))), values)
+    return pa.MapArray.from_arrays(_offsets(column), keys, items, type=kind)
+
+
+def _no_maps(count: int, kind: pa.MapType) -> pa.Array:
+    nothing = pa.array([], kind.key_type), pa.array([], kind.item_type)
+    return pa.MapArray.from_arrays(pa.array(np.zeros(count + 1, np.int32)), *nothing, type=kind)
 
 
 def _moderation(column: tuple[dict[str, float], ...]) -> pa.Array:
@@ -126,7 +134,14 @@ _BUILDERS: Final[dict[str, Callable[[tuple[Any, ...]], pa.Array]]] = {
     "moderation": _moderation,
     **{
         name: _numbers(_TYPES[name])
-        for name in ("status", "prompt_tokens", "completion_tokens", "max_tokens", "latency_ms", "quota_used")
+        for name in (
+            "status",
+            "prompt_tokens",
+            "completion_tokens",
+            "max_tokens",
+            "latency_ms",
+            "quota_used",
+        )
     },
 }
 

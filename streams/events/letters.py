@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import msgspec
 
-
 __all__ = ["REASONS", "DeadLetter", "letter_id", "refusal"]
 
 #: Reason codes and what each asks of the sender.
@@ -32,7 +31,9 @@ REASONS: Final = {
     "message_too_large": "one message is larger than 1 MiB",
 }
 
-_EXPECTATION = re.compile(r"^Expected `([^`]*)`(?: (.*?))?(?:, got `[^`]*`)?(?: - at `\$([^`]*)`)?$")
+_EXPECTATION = re.compile(
+    r"^Expected `([^`]*)`(?: (.*?))?(?:, got `[^`]*`)?(?: - at `\$([^`]*)`)?$"
+)
 _MISSING = re.compile(r"missing required field `([^`]*)`")
 _FIELD = re.compile(r"^(?:\[\d+\])?\.([A-Za-z_0-9]+)")
 _KINDS: Final = {
@@ -84,7 +85,10 @@ def _validation(line: bytes, text: str) -> tuple[str, str]:
     path = match.group(3) if match else text.rpartition("at `$")[2].rstrip("`")
     field = _FIELD.match(path or "")
     if field is None:
-        return "not_an_object", f"expected a JSON object with the fields of an event, got {_clip(line)}"
+        return (
+            "not_an_object",
+            f"expected a JSON object with the fields of an event, got {_clip(line)}",
+        )
     name = field.group(1)
     got = _shown(line, name)
     if match is None:
@@ -93,7 +97,10 @@ def _validation(line: bytes, text: str) -> tuple[str, str]:
     limit = match.group(2) or ""
     reason = "out_of_range" if limit else "wrong_type"
     where = "" if path == f".{name}" or path.endswith(f"].{name}") else " inside it"
-    return reason, f"field `{name}`: expected {kind}{' ' + limit if limit else ''}{where}, got {got}"
+    return (
+        reason,
+        f"field `{name}`: expected {kind}{' ' + limit if limit else ''}{where}, got {got}",
+    )
 
 
 def _shown(line: bytes, name: str) -> str:
@@ -107,5 +114,3 @@ def _shown(line: bytes, name: str) -> str:
 def _clip(content: bytes, limit: int = 60) -> str:
     text = content[: limit + 1].decode("utf-8", "replace")
     return text if len(content) <= limit else text[:limit] + "…"
-
-

@@ -61,9 +61,9 @@ class Event(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
     end_user: Annotated[OptionalId, _meta("the customer's own user", otel="user.id")] = ""
     endpoint: Annotated[Word, _meta("operation", otel="gen_ai.operation.name")] = ""
     model: Annotated[Word, _meta("model asked for", otel="gen_ai.request.model")] = ""
-    status: Annotated[
-        int, _meta("HTTP status", otel="http.response.status_code", ge=0, le=999)
-    ] = 200
+    status: Annotated[int, _meta("HTTP status", otel="http.response.status_code", ge=0, le=999)] = (
+        200
+    )
     error: Annotated[Word, _meta("class of error, empty when none", otel="error.type")] = ""
     prompt_tokens: Annotated[
         Count, _meta("input tokens", "tokens", "gen_ai.usage.input_tokens")
@@ -95,11 +95,12 @@ class Event(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
         list[Fingerprint], _meta("MinHash bands of the prompt, in hex", max_length=64)
     ] = msgspec.field(default_factory=list)
     moderation: Annotated[
-        dict[Word, Score], _meta("classifier scores by category, an open map", "0..1", max_length=64)
+        dict[Word, Score],
+        _meta("classifier scores by category, an open map", "0..1", max_length=64),
     ] = msgspec.field(default_factory=dict)
 
 
 class Heartbeat(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
-    """Lets event time pass in a silent partition; moves the watermark and is not stored as an event."""
+    """Lets event time pass in a silent partition: moves the watermark, is not stored."""
 
     heartbeat: Annotated[int, _meta("the time that has come", "epoch ms", ge=0)]

@@ -42,7 +42,9 @@ class Accounts:
             for place, row in enumerate(found):
                 if row < 0:
                     name = names[place]
-                    found[place] = index.get(name, -1) if name in index else self._new(name, orgs[place])
+                    found[place] = (
+                        index.get(name, -1) if name in index else self._new(name, orgs[place])
+                    )
         return np.array(found, np.int64)
 
     def _new(self, name: str, org: str) -> int:

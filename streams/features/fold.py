@@ -30,7 +30,7 @@ _BLOCK: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the fold is told from outside: times in ms of event time, and the detector's parameters."""
+    """What the fold is told: times in ms of event time, and the detector's parameters."""
 
     tick_ms: int
     idle_ms: int
@@ -62,7 +62,7 @@ class Findings:
 
 
 class Fold:
-    """State of one partition's accounts, detector and incidents; `closed` is the last closed tick."""
+    """State of one partition: accounts, detector, incidents; `closed` is the last closed tick."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -130,7 +130,9 @@ class Fold:
 
     def _evict(self, before: int) -> None:
         referred = self.waiting if self._closing is None else [*self.waiting, self._closing]
-        held = np.unique(np.concatenate([np.zeros(0, np.int64), *(rows.account for rows in referred)]))
+        held = np.unique(
+            np.concatenate([np.zeros(0, np.int64), *(rows.account for rows in referred)])
+        )
         self.accounts.evict(before, held)
         self.evicted_before = before
 
@@ -158,10 +160,14 @@ class Fold:
         self._hold(tick, touched, sums, found)
         alarmed = np.flatnonzero(scores.alarm).tolist()
         for place in sorted(alarmed, key=lambda place: accounts.names[touched[place]]):
-            self._alarm(int(touched[place]), state[place : place + 1], sums[place : place + 1], tick, found)
+            self._alarm(
+                int(touched[place]), state[place : place + 1], sums[place : place + 1], tick, found
+            )
         accounts.state["burst"][touched] = burst.observe(state, sums, tick, self.policy.burst)
 
-    def _hold(self, tick: int, touched: NDArray[np.int64], sums: NDArray[np.float64], found: Findings) -> None:
+    def _hold(
+        self, tick: int, touched: NDArray[np.int64], sums: NDArray[np.float64], found: Findings
+    ) -> None:
         for name, incident in sorted(self.incidents.open_accounts()):
             row = self.accounts.index.get(name)
             if row is None:
@@ -174,7 +180,9 @@ class Fold:
             if (change := self.incidents.hold(name, incident.kind, observed, tick)) is not None:
                 found.incidents.append(change)
 
-    def _alarm(self, row: int, state: Any, sums: NDArray[np.float64], tick: int, found: Findings) -> None:
+    def _alarm(
+        self, row: int, state: Any, sums: NDArray[np.float64], tick: int, found: Findings
+    ) -> None:
         name, org = self.accounts.names[row], self.accounts.orgs[row]
         why = burst.explain(name, state, sums, tick, self.policy.burst)
         ring = self.layout.counts[burst.WINDOWS_S.index(why.window_s)]
@@ -206,4 +214,3 @@ class Fold:
             found.incidents.append(change)
         if alert is not None:
             found.alerts.append(alert)
-

@@ -1,4 +1,4 @@
-"""The bytes the fold keeps for one account: rings of buckets over four windows, as one numpy record.
+"""What the fold keeps of one account: rings of buckets over four windows, as one numpy record.
 
 A ring covers a window of event time with `buckets` buckets of `width_ms`; its sum at a tick covers
 the current bucket and the ones before it, so the window starts on a bucket boundary:
@@ -80,7 +80,9 @@ class Layout:
     @property
     def identity(self) -> str:
         """Hash of the byte layout: state written under another one is rebuilt, not read."""
-        return hashlib.blake2b(f"{self.tick_ms} {self.dtype.descr}".encode(), digest_size=8).hexdigest()
+        return hashlib.blake2b(
+            f"{self.tick_ms} {self.dtype.descr}".encode(), digest_size=8
+        ).hexdigest()
 
 
 def layout(tick_ms: int, detector_state: np.dtype[np.void]) -> Layout:
@@ -114,5 +116,5 @@ def layout(tick_ms: int, detector_state: np.dtype[np.void]) -> Layout:
     fields.append(("templates_candidate", np.uint64, (templates.buckets,)))
     fields.append(("templates_weight", np.uint32, (templates.buckets,)))
     fields.append(("quota", np.float32, (templates.buckets,)))
-    dtype = np.dtype(fields, align=True)  # type: ignore[call-overload]
+    dtype = np.dtype(fields, align=True)
     return Layout(tick_ms, counts, distincts, moderation, templates, dtype)

@@ -130,7 +130,10 @@ def word_codes(table: pa.Table, name: str) -> tuple[NDArray[np.int64], list[str]
     if column.num_chunks == 0:
         return np.zeros(0, np.int64), []
     words: list[str] = column.chunk(0).dictionary.to_pylist()
-    codes = [np.asarray(chunk.indices.to_numpy(zero_copy_only=False), np.int64) for chunk in column.chunks]
+    codes = [
+        np.asarray(chunk.indices.to_numpy(zero_copy_only=False), np.int64)
+        for chunk in column.chunks
+    ]
     return np.concatenate(codes), words
 
 
@@ -165,14 +168,17 @@ def _moderation(table: pa.Table) -> NDArray[np.uint8] | None:
     maps = table.column("moderation").combine_chunks()
     if isinstance(maps, pa.ChunkedArray):
         maps = maps.chunk(0) if maps.num_chunks else pa.array([], maps.type)
-    lengths = np.diff(np.asarray(maps.offsets.to_numpy(), np.int64))
+    ends: NDArray[np.int64] = np.asarray(maps.offsets.to_numpy(), np.int64)
+    lengths = ends[1:] - ends[:-1]
     if not len(lengths) or not lengths.any():
         return None
     first, last = maps.offsets[0].as_py(), maps.offsets[len(maps)].as_py()
     keys = maps.keys.slice(first, last - first).dictionary_encode()
     known = np.array([_CATEGORY.get(word, -1) for word in keys.dictionary.to_pylist()], np.int64)
     category = known[keys.indices.to_numpy()]
-    score = np.asarray(maps.items.slice(first, last - first).to_numpy(zero_copy_only=False), np.float64)
+    score = np.asarray(
+        maps.items.slice(first, last - first).to_numpy(zero_copy_only=False), np.float64
+    )
     row = np.repeat(np.arange(len(lengths)), lengths)
     kept = category >= 0
     scores = np.zeros((len(lengths), len(_CATEGORY)), np.uint8)

@@ -38,7 +38,7 @@ class Snapshot:
 
 
 def latest(store: Store, partition: int, layout: str) -> tuple[Snapshot, dict[str, Any]] | None:
-    """The newest complete snapshot of a partition in this byte layout, with the fold's own state."""
+    """The newest complete snapshot of a partition in this layout, with the fold's own state."""
     rows = store.query(
         "SELECT generation, toUnixTimestamp64Milli(tick) AS tick, fold FROM fold_snapshots "
         "WHERE kafka_partition = {partition} AND layout = {layout} "
@@ -51,11 +51,14 @@ def latest(store: Store, partition: int, layout: str) -> tuple[Snapshot, dict[st
     return Snapshot(rows[0]["generation"], fold["step"], rows[0]["tick"], fold["since"]), fold
 
 
-def load(store: Store, partition: int, fold: Fold, snapshot: Snapshot, state: dict[str, Any]) -> None:
+def load(
+    store: Store, partition: int, fold: Fold, snapshot: Snapshot, state: dict[str, Any]
+) -> None:
     """Fill an empty fold with a snapshot."""
     accounts, size = fold.accounts, fold.layout.dtype.itemsize
     batches = store.stream(
-        "SELECT account_id, org_id, toUnixTimestamp64Milli(last_seen) AS stamp, state FROM account_state "
+        "SELECT account_id, org_id, toUnixTimestamp64Milli(last_seen) AS stamp, state "
+        "FROM account_state "
         "WHERE kafka_partition = {partition} AND generation = {generation} "
         "AND tick <= fromUnixTimestamp64Milli({tick}, 'UTC') ORDER BY tick",
         {"partition": partition, "generation": snapshot.generation, "tick": snapshot.tick},
@@ -138,7 +141,9 @@ def _blocks(
         offsets = np.arange(count + 1, dtype=np.int32) * size
         content = pa.py_buffer(np.ascontiguousarray(records).view(np.uint8))
         binary = pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), content])
-        standing = windows.standing_at(accounts.state, fold.layout, accounts.stamp, block, fold.closed)
+        standing = windows.standing_at(
+            accounts.state, fold.layout, accounts.stamp, block, fold.closed
+        )
         counts = windows.totals(standing, fold.layout)
         yield pa.table(
             {
@@ -152,4 +157,3 @@ def _blocks(
                 "state": binary,
             }
         )
-

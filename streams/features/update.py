@@ -34,8 +34,10 @@ class _Groups:
     unique: bool  # each account stands in one group only
 
 
-def advance(state: Any, layout: Layout, rows: NDArray[np.int64], stamp: NDArray[np.int64], tick: int) -> None:
-    """Empty the buckets that a window leaves when its account moves from `stamp[rows]` to `tick`."""
+def advance(
+    state: Any, layout: Layout, rows: NDArray[np.int64], stamp: NDArray[np.int64], tick: int
+) -> None:
+    """Empty the buckets that windows leave when accounts move from `stamp[rows]` to `tick`."""
     old_stamp = stamp[rows]
     stale = old_stamp > 0
     for ring in layout.rings.values():
@@ -125,7 +127,9 @@ def _grouped(rows: Rows, tick_ms: int, tick: int) -> _Groups:
         counts,
         tokens,
         distincts,
-        None if moderation is None else np.add.reduceat(moderation[order].astype(np.int64), first, axis=0),
+        None
+        if moderation is None
+        else np.add.reduceat(moderation[order].astype(np.int64), first, axis=0),
         None if moderation is None else np.maximum.reduceat(moderation[order], first, axis=0),
         None if rows.quota is None else np.maximum.reduceat(rows.quota[order], first),
         in_time,
@@ -180,7 +184,9 @@ def _commonest(state: Any, ring: Ring, rows: Rows, tick: int) -> None:
     account, template = rows.account[known], rows.template[known]
     order = np.lexsort((template, account))
     account, template = account[order], template[order]
-    new_pair = np.concatenate(([True], (account[1:] != account[:-1]) | (template[1:] != template[:-1])))
+    new_pair = np.concatenate(
+        ([True], (account[1:] != account[:-1]) | (template[1:] != template[:-1]))
+    )
     start = np.flatnonzero(new_pair)
     count = np.diff(np.append(start, len(account)))
     account, template = account[start], template[start]

@@ -49,7 +49,9 @@ class Watermark:
         tick[too_late] = NEVER
         return Counted(tick, late)
 
-    def _before_each(self, ts: NDArray[np.int64], heartbeats: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    def _before_each(
+        self, ts: NDArray[np.int64], heartbeats: Sequence[tuple[int, int]]
+    ) -> NDArray[np.int64]:
         """The watermark as it stood when each row arrived; moves `value` past all of them."""
         places = np.array([row for row, _ in heartbeats], np.int64)
         moments = np.insert(ts, places, np.array([ms for _, ms in heartbeats], np.int64))

@@ -43,7 +43,9 @@ def five_minute_sums(
 def totals(state: Any, layout: Layout) -> dict[str, NDArray[np.uint64]]:
     """The few sums that `account_state` shows as columns, (n,) each."""
     result = {
-        f"requests_{WINDOW_NAMES[ring.name]}": state[f"{ring.name}_counts"][:, :, 0].sum(axis=1, dtype=np.uint64)
+        f"requests_{WINDOW_NAMES[ring.name]}": state[f"{ring.name}_counts"][:, :, 0].sum(
+            axis=1, dtype=np.uint64
+        )
         for ring in layout.counts
     }
     for place, name in enumerate(TOKENS):
@@ -51,7 +53,9 @@ def totals(state: Any, layout: Layout) -> dict[str, NDArray[np.uint64]]:
     return result
 
 
-def standing_at(state: Any, layout: Layout, stamp: NDArray[np.int64], rows: NDArray[np.int64], tick: int) -> Any:
+def standing_at(
+    state: Any, layout: Layout, stamp: NDArray[np.int64], rows: NDArray[np.int64], tick: int
+) -> Any:
     """A copy of the records of `rows`, moved on to `tick` as if they had been touched then."""
     copy, stamps = state[rows].copy(), stamp[rows].copy()
     advance(copy, layout, np.arange(len(rows)), stamps, tick)
@@ -96,14 +100,18 @@ def features(state: Any, layout: Layout) -> dict[str, NDArray[np.float64]]:
 
 
 def _share(part: Any, whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.minimum(1.0, np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0))
+    share: NDArray[np.float64] = np.minimum(
+        1.0, np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
+    )
+    return share
 
 
 def _distinct(words: Any) -> NDArray[np.float64]:
     """Linear counting: m bits of which z are zero stand for -m ln(z/m) distinct values."""
     size = words.dtype.itemsize * 8
     zero = size - np.bitwise_count(words).astype(np.float64)
-    return np.rint(-size * np.log(np.maximum(zero, 0.5) / size)) + 0.0
+    counts: NDArray[np.float64] = np.rint(-size * np.log(np.maximum(zero, 0.5) / size)) + 0.0
+    return counts
 
 
 def _template_share(state: Any, requests: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from typing import TypeVar
 from faust.types import TP
 
 from streams.events.letters import DeadLetter
+from streams.ingest.gaps import Gap, load_gaps, store_gap
 from streams.ingest.partition import Context, Partition
 from streams.ingest.transport import Fetch
 from streams.status import Status
@@ -40,7 +41,9 @@ class Ingest:
         self._send_letters = send_letters
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pulse-ingest")
         self._busy = asyncio.Lock()
+        self.gaps: list[Gap] | None = None
         status.partitions = lambda: self.partitions
+        status.gaps = lambda: self.gaps or []
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
@@ -50,12 +53,14 @@ class Ingest:
         return {number: part.marker for number, part in self.partitions.items() if not part.fresh}
 
     def silent(self, seconds: float, ends: Mapping[int, int]) -> list[int]:
-        """Partitions that have seen events before, are read to their end, and brought none of late."""
+        """Partitions that saw events before, are read to their end, and brought none of late."""
         before = time.monotonic() - seconds
         return [
             number
             for number, part in self.partitions.items()
-            if part.watermark.value and part.marker >= ends.get(number, 0) and part.heard_at < before
+            if part.watermark.value
+            and part.marker >= ends.get(number, 0)
+            and part.heard_at < before
         ]
 
     async def positions(self, assigned: Iterable[TP]) -> dict[TP, int]:
@@ -70,10 +75,25 @@ class Ingest:
                 self.partitions[number] = part
                 _log.info(
                     "partition %d rebuilt in %.2f s: %d accounts, next offset %d",
-                    number, time.monotonic() - started, len(part.fold.accounts), part.marker,
+                    number,
+                    time.monotonic() - started,
+                    len(part.fold.accounts),
+                    part.marker,
                 )
+        if self.gaps is None:
+            self.gaps = await self._run(lambda: load_gaps(self.context.store))
         parts = self.partitions
         return {tp: parts[tp.partition].marker for tp in tps if not parts[tp.partition].fresh}
+
+    async def lost(self, number: int, first: int, until: int) -> None:
+        """Kafka has deleted offsets `first` to before `until`, which nobody has read."""
+        part, context = self.partitions[number], self.context
+        times = part.watermark.value, context.now_ms()
+        gap = await self._run(
+            lambda: store_gap(context.store, context.stream_id, number, first, until, times)
+        )
+        _log.error("%s", gap.sentence)
+        self.gaps = [gap, *(self.gaps or [])]
 
     async def revoke(self, revoked: Iterable[TP]) -> None:
         """Give partitions up; one that comes back is rebuilt from what the store then holds."""

@@ -74,8 +74,9 @@ def _look_up(
     rows = store.query(
         "SELECT account_id, event_id, toUnixTimestamp64Milli(ts) AS ts_ms FROM events "
         "WHERE account_id IN {accounts} AND event_id IN {events} "
-        "AND ts BETWEEN fromUnixTimestamp64Milli({low}, 'UTC') AND fromUnixTimestamp64Milli({high}, 'UTC') "
-        "AND NOT (stream_id = {stream_id} AND kafka_partition = {partition} AND kafka_offset >= {marker})",
+        "AND ts >= fromUnixTimestamp64Milli({low}, 'UTC') "
+        "AND ts <= fromUnixTimestamp64Milli({high}, 'UTC') AND NOT (stream_id = {stream_id} "
+        "AND kafka_partition = {partition} AND kafka_offset >= {marker})",
         {
             "accounts": sorted({account for account, _ in names}),
             "events": [event for _, event in names],

@@ -45,7 +45,9 @@ class RecentIdentities:
     def __len__(self) -> int:
         return sum(part.count for part in self._slices.values())
 
-    def certainly_new(self, identities: NDArray[np.uint64], ts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def certainly_new(
+        self, identities: NDArray[np.uint64], ts: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
         """(n,) True where an event was certainly not stored before, apart from the others given."""
         new = ts >= self.known_since
         order = np.argsort(identities)

@@ -165,7 +165,11 @@ class Partition:
         found = np.zeros(len(ts), bool)
         if len(suspects):
             hits = stored_before(
-                self.context.store, events, ts, suspects, self.identities.known_since,
+                self.context.store,
+                events,
+                ts,
+                suspects,
+                self.identities.known_since,
                 (self.context.stream_id, self.number, self.marker),
             )
             found[suspects[hits]] = True
@@ -183,7 +187,13 @@ class Partition:
         counts.late = int((counted.late == LATE).sum())
         counts.too_late = int((counted.late == TOO_LATE).sum())
         rows = tables.event_table(
-            batch.events, batch.offsets, batch.lines, counted, context.stream_id, self.number, now_ms
+            batch.events,
+            batch.offsets,
+            batch.lines,
+            counted,
+            context.stream_id,
+            self.number,
+            now_ms,
         )
         token = f"{context.stream_id}:{self.number}:{batch.first_offset}:{batch.next_offset}"
         self._store_events(rows, batch, token)
@@ -214,7 +224,9 @@ class Partition:
         letters = self.new_letters(batch)
         if letters:
             context = self.context
-            rows = tables.letter_table(letters, context.topic, context.stream_id, self.number, now_ms)
+            rows = tables.letter_table(
+                letters, context.topic, context.stream_id, self.number, now_ms
+            )
             context.store.insert("dead_letters", rows, f"{token}:letters")
 
     def new_letters(self, batch: Batch) -> list[DeadLetter]:

@@ -58,7 +58,12 @@ def register_stream(store: Store, stream_id: str, topic: str) -> int:
 
 
 def recover(
-    store: Store, policy: Policy, stream_id: str, partition: int, dedup_window_ms: int, dedup_capacity: int
+    store: Store,
+    policy: Policy,
+    stream_id: str,
+    partition: int,
+    dedup_window_ms: int,
+    dedup_capacity: int,
 ) -> Recovered:
     """Rebuild one partition from stored rows; costs what came after the last snapshot."""
     fold = Fold(policy)
@@ -80,7 +85,11 @@ def recover(
         found=found,
         after=after,
     )
-    unfinished = {"stream_id": stream_id, "partition": partition, "marker": marker or 0}
+    unfinished: dict[str, str | int] = {
+        "stream_id": stream_id,
+        "partition": partition,
+        "marker": marker or 0,
+    }
     state.places = _places(store, "events", unfinished)
     state.letters = _places(store, "dead_letters", unfinished)
     if state.places:
@@ -92,10 +101,11 @@ def recover(
 def _marker(store: Store, stream_id: str, partition: int, since: int) -> tuple[int | None, int]:
     """Next offset of this stream, and the watermark of the timeline."""
     rows = store.query(
-        "SELECT stream_id, max(next_offset) AS next, toUnixTimestamp64Milli(max(watermark)) AS watermark "
+        "SELECT stream_id, max(next_offset) AS next, "
+        "toUnixTimestamp64Milli(max(watermark)) AS watermark "
         "FROM ingest_log WHERE kafka_partition = {partition} AND stream_id IN "
-        "(SELECT stream_id FROM streams WHERE registered_at >= fromUnixTimestamp64Milli({since}, 'UTC')) "
-        "GROUP BY stream_id",
+        "(SELECT stream_id FROM streams "
+        "WHERE registered_at >= fromUnixTimestamp64Milli({since}, 'UTC')) GROUP BY stream_id",
         {"partition": partition, "since": since},
     ).to_pylist()
     marker = next((int(row["next"]) for row in rows if row["stream_id"] == stream_id), None)
@@ -110,7 +120,13 @@ _FINISHED = (
 
 
 def _fold_rows(
-    store: Store, fold: Fold, stream_id: str, partition: int, marker: int, since: int, watermark: int
+    store: Store,
+    fold: Fold,
+    stream_id: str,
+    partition: int,
+    marker: int,
+    since: int,
+    watermark: int,
 ) -> Findings:
     """Fold the finished rows that no snapshot holds; rows of earlier streams are all finished."""
     found = Findings()
@@ -153,10 +169,14 @@ def _places(store: Store, table: str, parameters: dict[str, str | int]) -> set[t
         "AND kafka_partition = {partition} AND kafka_offset >= {marker}",
         parameters,
     )
-    return set(zip(rows.column("kafka_offset").to_pylist(), rows.column("line").to_pylist(), strict=True))
+    return set(
+        zip(rows.column("kafka_offset").to_pylist(), rows.column("line").to_pylist(), strict=True)
+    )
 
 
-_UNFINISHED = "stream_id = {stream_id} AND kafka_partition = {partition} AND kafka_offset >= {marker}"
+_UNFINISHED = (
+    "stream_id = {stream_id} AND kafka_partition = {partition} AND kafka_offset >= {marker}"
+)
 _SUMS = ("requests", "prompt_tokens", "completion_tokens", "errors", "throttled", "short_outputs")
 
 
@@ -174,7 +194,8 @@ def _mend_roll_up(store: Store, parameters: dict[str, str | int]) -> None:
         "countIf(e.completion_tokens > 0 AND e.completion_tokens <= 32) AS short_outputs "
         f"FROM events AS e WHERE (account_id, toStartOfMinute(ts)) IN ({touched}) "
         "GROUP BY account_id, minute) AS raw LEFT JOIN (SELECT * FROM account_minute "
-        f"WHERE (account_id, minute) IN ({touched})) AS sums USING (account_id, minute) WHERE NOT ({same})",
+        f"WHERE (account_id, minute) IN ({touched})) AS sums USING (account_id, minute) "
+        f"WHERE NOT ({same})",
         parameters,
     )
 
@@ -183,13 +204,16 @@ def _remember_identities(store: Store, state: Recovered, parameters: dict[str, s
     """Identities of recent finished events; older ones are looked up when asked for."""
     start = max(0, state.watermark - state.identities.window_ms)
     batches = store.stream(
-        f"SELECT account_id, event_id, toUnixTimestamp64Milli(ts) AS ts_ms FROM events WHERE {_FINISHED} "
+        "SELECT account_id, event_id, toUnixTimestamp64Milli(ts) AS ts_ms FROM events "
+        f"WHERE {_FINISHED} "
         "AND ts >= fromUnixTimestamp64Milli({start}, 'UTC')",
         {**parameters, "since": 0, "start": start},
     )
     for batch in batches:
         table = pa.Table.from_batches([batch])
-        hashes = np.fromiter(map(hash, table.column("event_id").to_pylist()), np.int64, table.num_rows)
+        hashes = np.fromiter(
+            map(hash, table.column("event_id").to_pylist()), np.int64, table.num_rows
+        )
         codes, names = word_codes(table, "account_id")
         ts = np.asarray(table.column("ts_ms").to_numpy(), np.int64)
         state.identities.add(identity_hashes(hashes, codes, names), ts, 0)

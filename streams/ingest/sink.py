@@ -26,9 +26,8 @@ class Known:
     @staticmethod
     def load(store: Store, partition: int, after: int) -> Known:
         """What was stored about ticks after `after` (epoch ms)."""
-        where = (
-            "WHERE kafka_partition = {partition} AND {column} > fromUnixTimestamp64Milli({after}, 'UTC')"
-        )
+        since = "{column} > fromUnixTimestamp64Milli({after}, 'UTC')"
+        where = f"WHERE kafka_partition = {{partition}} AND {since}"
         parameters = {"partition": partition, "after": after}
 
         def rows(columns: str, table: str, column: str) -> list[dict[str, object]]:
@@ -41,21 +40,29 @@ class Known:
             {str(row["alert_id"]) for row in rows("alert_id", "alerts", "detected_at")},
             {
                 (str(row["incident_id"]), int(str(row["version"])))
-                for row in rows("incident_id, version", "incident_log", "ifNull(resolved_at, last_seen_at)")
+                for row in rows(
+                    "incident_id, version", "incident_log", "ifNull(resolved_at, last_seen_at)"
+                )
             },
         )
 
 
-def store_findings(store: Store, found: Findings, known: Known, partition: int, token: str, now_ms: int) -> None:
+def store_findings(
+    store: Store, found: Findings, known: Known, partition: int, token: str, now_ms: int
+) -> None:
     """Rows of findings, incidents and alerts; `token` names the batch they come from.
 
     Alerts come last: who sees one finds its incident and its finding already there.
     """
     findings = [item for item in found.findings if item.finding_id not in known.findings]
-    incidents = [item for item in found.incidents if (item.incident_id, item.version) not in known.incidents]
+    incidents = [
+        item for item in found.incidents if (item.incident_id, item.version) not in known.incidents
+    ]
     alerts = [item for item in found.alerts if item.finding.incident_id not in known.alerts]
     if findings:
-        store.insert("findings", tables.finding_table(findings, partition, now_ms), f"{token}:findings")
+        store.insert(
+            "findings", tables.finding_table(findings, partition, now_ms), f"{token}:findings"
+        )
     if incidents:
         rows = tables.incident_table(incidents, partition, now_ms)
         store.insert("incident_log", rows, f"{token}:incidents")

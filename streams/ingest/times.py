@@ -1,4 +1,4 @@
-"""Which event times are believed: in the live stream by the broker's clock, in a replay by the data's."""
+"""Which event times are believed: live by the broker's clock, in a replay by the data's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from streams.features.watermark import NEVER
 
 __all__ = ["TimeRules"]
 
-_EARLIEST: Final = 86_400_000  # 1970-01-02: seconds given as milliseconds land before the end of that month
+_EARLIEST: Final = (
+    86_400_000  # 1970-01-02: seconds given as milliseconds land before the end of that month
+)
 _SECONDS_AS_MILLIS: Final = 4_102_444_800  # what epoch seconds up to 2100 look like
 
 
@@ -42,22 +44,31 @@ class TimeRules:
             early, ahead = ts < _EARLIEST, ts >= NEVER
         else:
             early, ahead = ts < broker - self.retention_ms, ts > broker + self.max_ahead_ms
-        created = np.asarray(events.column("account_created_at").cast(pa.int64()).to_numpy(), np.int64)
+        created = np.asarray(
+            events.column("account_created_at").cast(pa.int64()).to_numpy(), np.int64
+        )
         unborn = (created < 0) | (created >= NEVER)
         refused = early | ahead | unborn
         letters = []
-        by_offset = {offset: place for place, offset in enumerate(messages.offsets)} if refused.any() else {}
+        by_offset = (
+            {offset: place for place, offset in enumerate(messages.offsets)}
+            if refused.any()
+            else {}
+        )
         for row in np.flatnonzero(refused).tolist():
             place = by_offset[int(offsets[row])]
             content = _line(messages.values[place] or b"", int(lines[row]))
             if unborn[row]:
                 reason = "out_of_range"
-                sentence = f"field `account_created_at`: expected a time from 1970 to 2199, got {created[row]}"
+                sentence = "field `account_created_at`: expected a time from 1970 to 2199"
+                sentence += f", got {created[row]}"
             else:
                 reason = "ts_too_old" if early[row] else "ts_ahead"
                 sentence = self._sentence(int(ts[row]), int(broker[row]), early=bool(early[row]))
             letters.append(
-                DeadLetter(int(offsets[row]), int(lines[row]), reason, sentence, content, int(broker[row]))
+                DeadLetter(
+                    int(offsets[row]), int(lines[row]), reason, sentence, content, int(broker[row])
+                )
             )
         return refused, letters
 
@@ -68,7 +79,9 @@ class TimeRules:
             return f"field `ts`: expected a time from 1970-01-02 to 2199, got {ts}"
         if early:
             days = self.retention_ms // 86_400_000
-            return f"field `ts`: expected at most {days} days before {_text(broker)}, got {_text(ts)}"
+            return (
+                f"field `ts`: expected at most {days} days before {_text(broker)}, got {_text(ts)}"
+            )
         ahead = self.max_ahead_ms // 1000
         return f"field `ts`: expected at most {ahead} s after {_text(broker)}, got {_text(ts)}"
 

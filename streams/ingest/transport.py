@@ -49,7 +49,7 @@ class Fetch:
             [record.offset for record in records],
             [record.timestamp for record in records],
         )
-        self.size = sum(record.serialized_value_size for record in records)
+        self.size: int = sum(record.serialized_value_size for record in records)
 
     @property
     def value(self) -> Fetch:
@@ -136,12 +136,17 @@ class FetchConsumer(FaustConsumer):  # type: ignore[misc]
         await super().perform_seek()
         positions: Callable[[set[TP]], Awaitable[dict[TP, int]]] = self.app.positions
         mine = {tp for tp in self.assignment() if tp.topic == self._events}
-        for tp, offset in (await positions(mine)).items():
+        wanted = await positions(mine)
+        earliest = await self.earliest_offsets(*wanted) if wanted else {}
+        for tp, offset in wanted.items():
+            first = earliest.get(tp, 0)
+            if first > offset:
+                await self.app.worker.ingest.lost(tp.partition, offset, first)
             if tp in self.assignment():
-                await self.seek(tp, offset)
+                await self.seek(tp, max(offset, first))
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
-        """Records by partition; a small fetch waits a moment for more, so that inserts are fewer."""
+        """Records by partition; a small fetch waits a moment for more: inserts are fewer."""
         records = dict(await super()._getmany(active_partitions, timeout))
         generation, loop = self.app.consumer_generation_id, asyncio.get_running_loop()
         size, end = _bytes_in(records), loop.time() + self.app.linger

@@ -22,7 +22,9 @@ Value = str | bytes | int | float | bool | datetime | None
 Parameters = Mapping[str, "Value | list[Value] | list[str] | list[int]"]
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_ESCAPES = str.maketrans({"\\": "\\\\", "'": "\\'", "\0": "\\0", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+_ESCAPES = str.maketrans(
+    {"\\": "\\\\", "'": "\\'", "\0": "\\0", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+)
 
 
 def literal(value: Any) -> str:

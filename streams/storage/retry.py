@@ -1,4 +1,4 @@
-"""A store that does not give up: what may pass later is tried again, with growing waits, until stored.
+"""A store that does not give up: what may pass later is tried again, with growing waits.
 
 Between ingest and the store. Kafka keeps what is not yet stored, so waiting loses nothing; a stop
 asked for in the meantime ends the wait.
@@ -29,7 +29,7 @@ class Stopped(PulseError):
 
 
 class RetryingStore:
-    """`Store` over another one; `trouble` is the sentence of the failure being waited out, or ''."""
+    """`Store` over another one; `trouble` is the sentence of what is being waited out, or ''."""
 
     def __init__(self, store: Store, stop: threading.Event, longest_wait_s: float) -> None:
         self.store = store

@@ -20,7 +20,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100, help="faults in turn (default 100)")
     parser.add_argument("--seed", type=int, default=1, help="of traffic and faults (default 1)")
     parser.add_argument("--rate", type=float, default=1500.0, help="lines a second (default 1500)")
-    parser.add_argument("--fault", action="append", choices=names, help="only this one (may be given again)")
+    parser.add_argument(
+        "--fault", action="append", choices=names, help="only this one (may be given again)"
+    )
     parser.add_argument("--keep", action="store_true", help="keep data and logs")
     given = parser.parse_args()
     if reason := missing():

@@ -48,13 +48,22 @@ class Verdict:
     def __bool__(self) -> bool:
         """Whether everything is as it should be."""
         return not (
-            self.lost or self.doubled or self.strange or self.roll_up or self.markers or self.incidents
+            self.lost
+            or self.doubled
+            or self.strange
+            or self.roll_up
+            or self.markers
+            or self.incidents
         )
 
     def line(self) -> str:
         """The closing line of a run."""
         counted = f"lost {len(self.lost)}, doubled {len(self.doubled)}, strange {len(self.strange)}"
-        named = (("roll-up", self.roll_up), ("markers", self.markers), ("incidents", self.incidents))
+        named = (
+            ("roll-up", self.roll_up),
+            ("markers", self.markers),
+            ("incidents", self.incidents),
+        )
         return ", ".join([counted, *(f"{n} {'differ' if bad else 'equal'}" for n, bad in named)])
 
     def details(self, limit: int = 20) -> list[str]:
@@ -82,18 +91,26 @@ def judged(store: Store, expected: Expected) -> Verdict:
     """Every event and dead letter once, where it first stood; roll-up and markers in step."""
     verdict = Verdict()
     events = Counter[tuple[str, str]]()
-    for row in _rows(store, "SELECT account_id, event_id, kafka_partition, kafka_offset, line FROM events"):
+    for row in _rows(
+        store, "SELECT account_id, event_id, kafka_partition, kafka_offset, line FROM events"
+    ):
         key = (row[0], row[1])
         events[key] += 1
         if key not in expected.events:
             verdict.strange.append(f"event {key} is stored and was never sent")
         elif events[key] == 1 and (row[2], row[3], row[4]) != expected.events[key]:
-            verdict.strange.append(f"event {key} is stored from {row[2:]}, not {expected.events[key]}")
-    verdict.lost += [f"event {key} of {at}" for key, at in expected.events.items() if key not in events]
+            verdict.strange.append(
+                f"event {key} is stored from {row[2:]}, not {expected.events[key]}"
+            )
+    verdict.lost += [
+        f"event {key} of {at}" for key, at in expected.events.items() if key not in events
+    ]
     verdict.doubled += [f"event {key} stored {n} times" for key, n in events.items() if n > 1]
     letters = Counter(_rows(store, "SELECT kafka_partition, kafka_offset, line FROM dead_letters"))
     verdict.lost += [f"dead letter of {at}" for at in sorted(expected.letters) if at not in letters]
-    verdict.doubled += [f"dead letter of {at} stored {n} times" for at, n in letters.items() if n > 1]
+    verdict.doubled += [
+        f"dead letter of {at} stored {n} times" for at, n in letters.items() if n > 1
+    ]
     verdict.strange += [f"dead letter of {at}" for at in letters if at not in expected.letters]
     verdict.roll_up += _roll_up(store)
     verdict.markers += _markers(store, len(expected.events))
@@ -135,7 +152,9 @@ def _markers(store: Store, events: int) -> list[str]:
     )
     for partition, first, following, count in _rows(store, sql):
         if partition in ends and first != ends[partition]:
-            found.append(f"partition {partition}: a batch ends at {ends[partition]}, the next starts at {first}")
+            found.append(
+                f"partition {partition}: a batch ends at {ends[partition]}, the next starts at {first}"
+            )
         ends[partition] = following
         stored += count
     if stored != events:
@@ -180,9 +199,13 @@ def _differences(table: str, names: Sequence[str], first: pa.Table, second: pa.T
     ours, theirs = by_name(first), by_name(second)
     for name in sorted(set(ours) | set(theirs), key=str):
         if name not in ours or name not in theirs:
-            found.append(f"{table} {name}: only in the {'undisturbed' if name in theirs else 'disturbed'} run")
+            found.append(
+                f"{table} {name}: only in the {'undisturbed' if name in theirs else 'disturbed'} run"
+            )
         elif ours[name] != theirs[name]:
-            columns = {k: (v, theirs[name][k]) for k, v in ours[name].items() if v != theirs[name][k]}
+            columns = {
+                k: (v, theirs[name][k]) for k, v in ours[name].items() if v != theirs[name][k]
+            }
             found.append(f"{table} {name}: differs in {columns}")
     return found
 

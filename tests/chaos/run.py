@@ -78,7 +78,9 @@ def chaos(
         with contextlib.closing(stage.reader()) as store:
             verdict = judged(store, expected)
             if expected.lines < producer.acknowledged:
-                verdict.lost.append(f"{producer.acknowledged} lines acknowledged, {expected.lines} in the topic")
+                verdict.lost.append(
+                    f"{producer.acknowledged} lines acknowledged, {expected.lines} in the topic"
+                )
             verdict.lost += _letters_sent(stage, store)
             verdict.markers += _committed(stage)
             verdict.incidents += _undisturbed(stage, store)
@@ -143,5 +145,3 @@ def _undisturbed(stage: Stage, store: Store) -> list[str]:
             drained(settings, server.url, _DRAIN_S)
             with contextlib.closing(ServerStore(server.url)) as other:
                 return compared(store, other)
-
-

@@ -28,7 +28,9 @@ PARTITIONS = 4
 class Stage:
     """Kafka, store and two workers, up between `with` and its end; `broker` may be shared."""
 
-    def __init__(self, directory: Path, *, broker: RealKafka | None = None, name: str = "chaos") -> None:
+    def __init__(
+        self, directory: Path, *, broker: RealKafka | None = None, name: str = "chaos"
+    ) -> None:
         self.directory = directory
         (directory / "kafka").mkdir(parents=True, exist_ok=True)
         self.broker = broker or RealKafka(partitions=PARTITIONS, directory=directory / "kafka")
@@ -102,7 +104,9 @@ class Stage:
     def dead_workers(self) -> list[str]:
         """Workers that ended though nobody asked them to, with their last words."""
         ended = [w for w in self.workers.values() if not w.running and w.expected_up]
-        return [f"{w.name} ended with code {w.process.returncode}: {w.said()[-600:]}" for w in ended]
+        return [
+            f"{w.name} ended with code {w.process.returncode}: {w.said()[-600:]}" for w in ended
+        ]
 
 
 def drained(settings: Settings, url: str, seconds: float) -> float:

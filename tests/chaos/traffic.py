@@ -26,6 +26,8 @@ _DAYS = 30
 _RATE = 2.0  # events a second of event time: an hour of history is there after 7,200 events
 _FIRST_ATTACK_S = 5_400
 _CHUNK = 200
+#: Broken lines come in spells, as from one broken sender: 1,500 lines in every 12,000.
+_SPELL, _SPELLS = 1_500, 8
 _KINDS = ("burst", "template_spam", "burst", "dormant")
 
 
@@ -108,7 +110,7 @@ def _disturbed(simulation: Simulation, rng: np.random.Generator) -> Iterator[Lin
             if roll < 0.03:  # comes again
                 again = count + (delay if roll < 0.02 else delay % 40 + 1)
                 heapq.heappush(waiting, (again, count, item))
-            elif roll < 0.04:
+            elif count // _SPELL % _SPELLS == 0 and roll < 0.08:
                 yield (account, 0, _broken(line, count))
 
 

@@ -129,7 +129,9 @@ def test_a_roll_up_that_missed_a_block_is_mended(tmp_path: Path) -> None:
         store.command("ATTACH TABLE account_minute_feed")
         assert store.query("SELECT sum(requests) AS n FROM account_minute").to_pylist() == before
         feed(Partition(context(store), 0), values[100:150], 100)
-        sums = store.query("SELECT (SELECT sum(requests) FROM account_minute) AS a, count() AS b FROM events")
+        sums = store.query(
+            "SELECT (SELECT sum(requests) FROM account_minute) AS a, count() AS b FROM events"
+        )
         assert sums.to_pylist()[0]["a"] == sums.to_pylist()[0]["b"] > 2000
     finally:
         store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from tests.support.folding import Driver, encoded, policy, told
 START = 1_700_000_000_000
 NAMES = ("acct-a", "acct-b", "acct-ü")
 
-events = st.builds(
+events: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     gap=st.integers(0, 40_000) | st.integers(0, 9_000_000),
     back=st.just(0) | st.integers(0, 30_000) | st.integers(0, 5_000_000),
@@ -55,7 +56,9 @@ def as_events(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return result
 
 
-def naive(rows: list[tuple[dict[str, Any], int]], name: str, start: int, tick: int) -> list[dict[str, Any]]:
+def naive(
+    rows: list[tuple[dict[str, Any], int]], name: str, start: int, tick: int
+) -> list[dict[str, Any]]:
     """Events of an account that a window [start, tick) counts when `tick` is judged."""
     return [
         event
@@ -107,14 +110,21 @@ def test_windows_equal_a_naive_recount(drawn: list[dict[str, Any]]) -> None:
 
 def test_a_template_that_is_never_contested_is_counted_exactly() -> None:
     stream = [
-        {"event_id": f"e{n}", "ts": START + 1000 * n, "account_id": "a", "template": "ab" if n % 4 else ""}
+        {
+            "event_id": f"e{n}",
+            "ts": START + 1000 * n,
+            "account_id": "a",
+            "template": "ab" if n % 4 else "",
+        }
         for n in range(400)
     ]
     driver = Driver(policy())
     driver.feed(encoded(stream))
     driver.finish(START + 410_000)
     fold = driver.fold
-    state = windows.standing_at(fold.accounts.state, fold.layout, fold.accounts.stamp, np.array([0]), fold.closed)
+    state = windows.standing_at(
+        fold.accounts.state, fold.layout, fold.accounts.stamp, np.array([0]), fold.closed
+    )
     assert windows.features(state, fold.layout)["template_share_1h"][0] == pytest.approx(0.75)
 
 
@@ -182,7 +192,7 @@ def test_findings_do_not_depend_on_where_fetches_were_cut(cuts: list[int], grain
     lines, found, state = busy_stream()
     edges = sorted({0, len(lines), *(cut % len(lines) for cut in cuts)})
     driver = Driver(policy())
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         step = 37 if grain and stop - start < 2000 else stop - start
         for first in range(start, stop, step):
             driver.feed(lines[first : min(first + step, stop)])

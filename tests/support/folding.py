@@ -37,7 +37,9 @@ def encoded(events: Sequence[dict[str, Any]]) -> list[bytes]:
 class Driver:
     """A fold with its watermark; `feed` takes encoded events (or heartbeats) in order."""
 
-    def __init__(self, rules: Policy, lateness_ms: int = 2000, late_limit_ms: int = 3_600_000) -> None:
+    def __init__(
+        self, rules: Policy, lateness_ms: int = 2000, late_limit_ms: int = 3_600_000
+    ) -> None:
         self.fold = Fold(rules)
         self.watermark = Watermark(rules.tick_ms, lateness_ms, late_limit_ms)
         self.found = Findings()

@@ -17,9 +17,10 @@ from tests.support.folding import policy
 
 __all__ = ["COMPARED", "context", "feed", "tables"]
 
-#: What must be equal after any disturbance; columns that tell when something was written are left out.
+#: What must be equal after any disturbance; when something was written is left out.
 COMPARED = {
-    "events": "SELECT account_id, event_id, ts, tick, late, kafka_offset, line FROM events ORDER BY ALL",
+    "events": "SELECT account_id, event_id, ts, tick, late, kafka_offset, line FROM events "
+    "ORDER BY ALL",
     "account_minute": "SELECT * FROM account_minute ORDER BY ALL",
     "findings": "SELECT * EXCEPT stored_at FROM findings ORDER BY ALL",
     "alerts": "SELECT * EXCEPT stored_at FROM alerts ORDER BY ALL",
@@ -60,5 +61,6 @@ def feed(partition: Partition, values: Sequence[bytes], first: int) -> Counts:
 def tables(store: Store) -> dict[str, bytes]:
     """The compared tables as bytes."""
     return {
-        name: msgspec.json.encode(store.query(sql).to_pylist(), enc_hook=str) for name, sql in COMPARED.items()
+        name: msgspec.json.encode(store.query(sql).to_pylist(), enc_hook=str)
+        for name, sql in COMPARED.items()
     }

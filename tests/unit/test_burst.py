@@ -137,7 +137,7 @@ def test_an_attack_moves_the_baseline_by_no_more_than_a_winsorised_window(warm: 
 
 
 def test_the_sentence_says_who_what_how_much_and_against_what(warm: Account) -> None:
-    warm.play([248.0] * 5)
+    warm.play([248.0] * 5, tokens_each=40.0)  # requests stand out more than tokens
     shown = warm.explanations[-1]
     assert shown.sentence.startswith("acct-17 sent 1,240 requests in 5 minutes; its own record was")
     assert f"was {shown.drivers['record']:.0f}, " in shown.sentence
