@@ -19,7 +19,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import faust
+import faust.exceptions
 import msgspec
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from detectors import burst
@@ -41,6 +43,7 @@ __all__ = ["PulseApp", "Worker", "policy_of"]
 
 _log = logging.getLogger(__name__)
 _DAY_MS = 86_400_000
+_FIRST_WAIT_S = 0.2
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -197,7 +200,27 @@ class Worker:
             await asyncio.Event().wait()
 
     async def _send_letters(self, letters: Sequence[DeadLetter], partition: int) -> None:
-        """Dead letters to their topic, at least once, under the key of their identity."""
+        """Dead letters to their topic, at least once, under the key of their identity.
+
+        Tried until Kafka has them: the stream waits, it does not forget.
+        """
+        wait = _FIRST_WAIT_S
+        while True:
+            try:
+                await self._try_letters(letters, partition)
+            except (KafkaError, faust.exceptions.FaustError) as error:
+                self.status.broker = (
+                    f"topic {self.settings.dead_letter_topic} does not take dead letters "
+                    f"({type(error).__name__}); trying again"
+                )
+                _log.warning("%s in %.1f s", self.status.broker, wait)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, self.settings.retry_max)
+            else:
+                self.status.broker = ""
+                return
+
+    async def _try_letters(self, letters: Sequence[DeadLetter], partition: int) -> None:
         sent = []
         for letter in letters:
             place = f"{self.settings.topic}/{partition}/{letter.offset}/{letter.line}"

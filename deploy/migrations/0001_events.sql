@@ -13,12 +13,13 @@ ENGINE = ReplacingMergeTree ORDER BY (topic, stream_id);
 -- which counts from arrival, drops whole parts (a trace of 2023 replayed today stays its full time).
 CREATE TABLE events
 (
+    -- Names of which there may be many are plain strings, the rest dictionaries.
     event_id           String,
     ts                 DateTime64(3, 'UTC') CODEC(Delta, LZ4),
-    account_id         LowCardinality(String),
+    account_id         String,
     org_id             LowCardinality(String),
     key_id             LowCardinality(String),
-    end_user           LowCardinality(String),
+    end_user           String,
     endpoint           LowCardinality(String),
     model              LowCardinality(String),
     status             UInt16,
@@ -28,7 +29,7 @@ CREATE TABLE events
     max_tokens         UInt32,
     latency_ms         UInt32,
     stream             UInt8,
-    ip_hash            LowCardinality(String),
+    ip_hash            String,
     network            LowCardinality(String),
     country            LowCardinality(String),
     user_agent         LowCardinality(String),
@@ -36,7 +37,7 @@ CREATE TABLE events
     account_created_at DateTime64(3, 'UTC'),
     use_case           LowCardinality(String),
     quota_used         Float32,
-    template           LowCardinality(String),
+    template           String,
     bands              Array(String),
     moderation         Map(LowCardinality(String), Float32),
     extra              Map(LowCardinality(String), String) COMMENT 'unknown fields, values as JSON',
@@ -61,7 +62,7 @@ SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
 -- retried insert from being summed twice. The view `account_minute` always reads final sums.
 CREATE TABLE account_minute_parts
 (
-    account_id        LowCardinality(String),
+    account_id        String,
     minute            DateTime('UTC'),
     requests          UInt64,
     prompt_tokens     UInt64,

@@ -16,7 +16,7 @@ from streams.alerting.findings import Finding, identity
 
 __all__ = ["Alert", "Incident", "Incidents", "Rules", "severity_of"]
 
-#: A finding this many times above the last one told is worth telling again.
+#: A finding this many times as far above its threshold as the last one told is worth telling.
 _ESCALATION: Final = 2.0
 #: An open incident whose window holds this share of its threshold goes on.
 HOLD: Final = 0.5
@@ -57,7 +57,7 @@ class Incident:
     threshold: float
     sentence: str
     policy_version: str
-    told: float = 0.0  # observed value of the last finding
+    told: float = 0.0  # observed over threshold of the last finding
     reported_at: int = 0  # event time of the last row written
 
 
@@ -101,7 +101,8 @@ class Incidents:
             return told, opened, Alert(told, opened.severity)
         finding = replace(finding, incident_id=known.incident_id)
         reopened = known.state == "resolved"
-        news = reopened or finding.observed >= _ESCALATION * known.told
+        strength = finding.observed / finding.threshold
+        news = reopened or strength >= _ESCALATION * known.told
         changed = replace(
             known,
             state="open" if reopened else "ongoing",
@@ -110,17 +111,17 @@ class Incidents:
             reopened=known.reopened + reopened,
             findings=known.findings + news,
         )
-        if finding.observed > known.peak_observed:
+        severity = severity_of(finding.observed, finding.threshold)
+        changed = replace(changed, severity=max(known.severity, severity, key=_rank))
+        same = (finding.metric, finding.window_s) == (known.metric, known.window_s)
+        if same and finding.observed > known.peak_observed:  # tokens are no peak of requests
             changed = replace(
                 changed,
                 peak_observed=finding.observed,
                 p_value=min(known.p_value, finding.p_value),
-                severity=max(
-                    known.severity, severity_of(finding.observed, finding.threshold), key=_rank
-                ),
             )
         if news:
-            changed = replace(changed, told=finding.observed, sentence=finding.sentence)
+            changed = replace(changed, told=strength, sentence=finding.sentence)
         row = self._written(key, known, changed, finding.window_end, force=news)
         return (finding if news else None), row, None
 
@@ -182,7 +183,7 @@ class Incidents:
             threshold=finding.threshold,
             sentence=finding.sentence,
             policy_version=finding.policy_version,
-            told=finding.observed,
+            told=finding.observed / finding.threshold,
             reported_at=finding.window_end,
         )
 

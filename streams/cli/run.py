@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Coroutine
@@ -47,7 +49,16 @@ def _logging(settings: Settings) -> None:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(work)
+    """Run `work`; a SIGTERM before it has its own handler ends it cleanly all the same."""
+
+    async def guarded() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await work
+
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(guarded())
 
 
 @click.command()

@@ -8,8 +8,9 @@ one, so that a bad event costs only itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Final
 
 import msgspec
@@ -20,7 +21,7 @@ from streams.events.columns import EVENT_SCHEMA, FIELDS, NaiveTime, to_columns
 from streams.events.letters import DeadLetter, refusal
 from streams.events.schema import MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, Event, Heartbeat
 
-__all__ = ["CHUNK_LINES", "Decoded", "Messages", "decode"]
+__all__ = ["CHUNK_LINES", "Decoded", "Messages", "decode", "lines_of"]
 
 CHUNK_LINES: Final = 1500
 
@@ -35,7 +36,9 @@ class _Loose(Event, forbid_unknown_fields=False):
 _loose = msgspec.json.Decoder(_Loose)
 _raw = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _event_id = attrgetter("event_id")
+_first_byte = itemgetter(slice(1))
 _heartbeat = msgspec.json.Decoder(Heartbeat)
+_whole = msgspec.json.Decoder(msgspec.Raw)
 _KNOWN: Final = frozenset(FIELDS)
 _REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -102,7 +105,8 @@ def _chunks(messages: Messages) -> Iterator[Messages]:
     while start < count:
         stop = min(count, start + CHUNK_LINES)
         sample = values[start]
-        lines = 1 if sample is None else max(1, _line_breaks(sample))
+        line, _, rest = (sample or b"").partition(b"\n")
+        lines = 1 + len(rest) // (len(line) + 1)
         stop = min(stop, start + max(1, CHUNK_LINES // lines))
         yield Messages(values[start:stop], messages.offsets[start:stop], messages.times[start:stop])
         start = stop
@@ -117,7 +121,7 @@ def _decode_chunk(part: Messages, decoded: Decoded) -> None:
 def _decode_clean(part: Messages, decoded: Decoded) -> bool:
     """The fast path; False, with nothing added, when any line of the chunk needs care."""
     values = part.values
-    if None in values or any(v.startswith(_HEARTBEAT_PREFIX) for v in values):  # type: ignore[union-attr]
+    if None in values:
         return False
     clean: Sequence[bytes] = values  # type: ignore[assignment]
     if max(map(len, clean)) > MAX_EVENT_BYTES and not _lines_fit(clean):
@@ -132,7 +136,7 @@ def _decode_clean(part: Messages, decoded: Decoded) -> bool:
                 return False
             events = list(_loose.decode_lines(joined))
             extra = [_unknown(row) for row in _raw.decode_lines(joined)]
-        per_message = _lines_per_message(joined, clean)
+        per_message = _lines_per_message(clean, len(events))
         if int(per_message.sum()) != len(events) or not events:
             return False
         offsets = np.repeat(np.asarray(part.offsets, np.uint64), per_message)
@@ -156,9 +160,11 @@ def _lines_fit(values: Sequence[bytes]) -> bool:
     return True
 
 
-def _lines_per_message(joined: bytes, values: Sequence[bytes]) -> np.ndarray:
-    if _line_breaks(joined) == len(values) - 1:
-        return np.ones(len(values), np.int64)
+def _lines_per_message(values: Sequence[bytes], events: int) -> np.ndarray:
+    """Lines of each message; when one was blank, their sum is not the number of events."""
+    small = max(map(len, values)) <= MAX_EVENT_BYTES  # an object over many lines is no larger
+    if small and events == len(values) and set(map(_first_byte, values)) == {b"{"}:
+        return np.ones(len(values), np.int64)  # none is blank, so none has two
     counts = [_line_breaks(value) + (not value.endswith(b"\n")) for value in values]
     return np.asarray(counts, np.int64)
 
@@ -193,22 +199,18 @@ def _decode_message(value: bytes | None, offset: int, time: int, decoded: Decode
         sentence = f"expected at most {MAX_MESSAGE_BYTES} bytes a message, got {len(value)}"
         decoded.dead.append(DeadLetter(offset, 0, "message_too_large", sentence, value, time))
         return
-    if value.startswith(_HEARTBEAT_PREFIX) and _take_heartbeat(value, decoded):
-        return
-    lines = [(number, line) for number, line in enumerate(value.split(b"\n")) if line.strip()]
-    if len(lines) > 1 and (whole := _one_object(value)) is not None:
-        _add_events([(0, *whole)], offset, time, decoded)
-        return
     good: list[tuple[int, Event, dict[str, str]]] = []
-    for number, line in lines:
+    for number, line in lines_of(value):
         try:
             if len(line) > MAX_EVENT_BYTES:
                 sentence = f"expected at most {MAX_EVENT_BYTES} bytes an event, got {len(line)}"
                 decoded.dead.append(
                     DeadLetter(offset, number, "event_too_large", sentence, line, time)
                 )
-                continue
-            good.append((number, *_decode_line(line)))
+            elif (moment := _heartbeat_in(line)) is not None:
+                decoded.heartbeats.append((decoded.rows + len(good), moment))
+            else:
+                good.append((number, *_decode_line(line)))
         except NaiveTime:
             sentence = (
                 "field `ts` or `account_created_at`: expected RFC 3339 with an offset from UTC"
@@ -220,29 +222,41 @@ def _decode_message(value: bytes | None, offset: int, time: int, decoded: Decode
         _add_events(good, offset, time, decoded)
 
 
-def _take_heartbeat(value: bytes, decoded: Decoded) -> bool:
-    try:
-        decoded.heartbeats.append((decoded.rows, _heartbeat.decode(value).heartbeat))
-    except _REFUSED:
-        return False
-    return True
+def lines_of(value: bytes) -> list[tuple[int, bytes]]:
+    """The lines of a message with their numbers; a pretty-printed value is one line, number 0."""
+    lines = [(number, line) for number, line in enumerate(value.split(b"\n")) if line.strip()]
+    if len(lines) > 1:
+        with suppress(*_REFUSED):
+            _whole.decode(value)
+            return [(0, value)]
+    return lines
 
 
-def _one_object(value: bytes) -> tuple[Event, dict[str, str]] | None:
-    """A message that is one pretty-printed object, or None."""
-    if len(value) > MAX_EVENT_BYTES:
-        return None
-    try:
-        return _decode_line(value)
-    except (*_REFUSED, NaiveTime, pa.ArrowException, OverflowError):
-        return None
+def _heartbeat_in(line: bytes) -> int | None:
+    """The time a heartbeat tells; None for what may be an event."""
+    if line.startswith(_HEARTBEAT_PREFIX):
+        with suppress(*_REFUSED):
+            return _heartbeat.decode(line).heartbeat
+    return None
 
 
 def _decode_line(line: bytes) -> tuple[Event, dict[str, str]]:
-    event = _loose.decode(line)
+    try:
+        event = _loose.decode(line)
+    except msgspec.ValidationError as error:
+        raise _wrong_heartbeat(line) or error from None
     extra = _unknown(_raw.decode(line))
     to_columns([event], [extra])  # what cannot become a column is refused here, alone
     return event, extra
+
+
+def _wrong_heartbeat(line: bytes) -> msgspec.ValidationError | None:
+    """What is wrong with a line that was meant to be a heartbeat."""
+    try:
+        _heartbeat.decode(line)
+    except msgspec.ValidationError as error:
+        return error if "`$.heartbeat`" in str(error) else None
+    return None
 
 
 def _add_events(

@@ -32,7 +32,7 @@ REASONS: Final = {
 }
 
 _EXPECTATION = re.compile(
-    r"^Expected `([^`]*)`(?: (.*?))?(?:, got `[^`]*`)?(?: - at `\$([^`]*)`)?$"
+    r"^Expected `([^`]*)`(?: (.*?))?(?:, got `[^`]*`)?(?: - at (?:`key` in )?`\$([^`]*)`)?$"
 )
 _MISSING = re.compile(r"missing required field `([^`]*)`")
 _FIELD = re.compile(r"^(?:\[\d+\])?\.([A-Za-z_0-9]+)")
@@ -72,6 +72,8 @@ def refusal(line: bytes, error: Exception) -> tuple[str, str]:
         return "too_deep", "expected an event, got objects nested too deeply"
     if isinstance(error, UnicodeDecodeError):
         return "not_utf8", f"expected UTF-8, got byte 0x{error.object[error.start]:02x} in a text"
+    if isinstance(error, OverflowError):
+        return "out_of_range", _beyond_64_bits(line)
     if not isinstance(error, msgspec.ValidationError):
         detail = str(error).removeprefix("JSON is malformed: ")
         return "not_json", f"expected one JSON object a line: {detail}"
@@ -92,15 +94,31 @@ def _validation(line: bytes, text: str) -> tuple[str, str]:
     name = field.group(1)
     got = _shown(line, name)
     if match is None:
-        return "out_of_range", f"field `{name}`: {text.split(' - at')[0].lower()}, got {got}"
+        problem = text.split(" - at")[0].lower()
+        if "rfc3339" in problem:
+            problem = f"expected {_KINDS['datetime']}"
+        return "out_of_range", f"field `{name}`: {problem}, got {got}"
     kind = _KINDS.get(match.group(1), match.group(1))
     limit = match.group(2) or ""
     reason = "out_of_range" if limit else "wrong_type"
     where = "" if path == f".{name}" or path.endswith(f"].{name}") else " inside it"
+    if "`key` in" in text:
+        where = " as a key of it"
     return (
         reason,
         f"field `{name}`: expected {kind}{' ' + limit if limit else ''}{where}, got {got}",
     )
+
+
+def _beyond_64_bits(line: bytes) -> str:
+    """The one number without limits of its own in the schema is a time."""
+    name = next(name for name in ("ts", "account_created_at") if not _fits(_shown(line, name)))
+    return f"field `{name}`: expected {_KINDS['datetime']}, got {_shown(line, name)}"
+
+
+def _fits(shown: str) -> bool:
+    digits = shown.rstrip("…")
+    return not digits.lstrip("-").isdigit() or -(2**63) <= int(digits) < 2**63
 
 
 def _shown(line: bytes, name: str) -> str:

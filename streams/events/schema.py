@@ -17,6 +17,7 @@ __all__ = ["MAX_EVENT_BYTES", "MAX_MESSAGE_BYTES", "MODERATION_CATEGORIES", "Eve
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_EVENT_BYTES: Final = 64 * 1024
 MAX_COUNT: Final = 2**32 - 1
+LATEST_MS: Final = 7_258_118_399_999  # the end of 2199
 
 #: Categories the rolling features follow; any other category is stored and queryable all the same.
 MODERATION_CATEGORIES: Final = (
@@ -103,4 +104,4 @@ class Event(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
 class Heartbeat(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
     """Lets event time pass in a silent partition: moves the watermark, is not stored."""
 
-    heartbeat: Annotated[int, _meta("the time that has come", "epoch ms", ge=0)]
+    heartbeat: Annotated[int, _meta("the time that has come", "epoch ms", ge=0, le=LATEST_MS)]

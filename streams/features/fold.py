@@ -129,10 +129,10 @@ class Fold:
             self._evict((tick - 1) // HOUR * HOUR - self.policy.idle_ms)
 
     def _evict(self, before: int) -> None:
-        referred = self.waiting if self._closing is None else [*self.waiting, self._closing]
-        held = np.unique(
-            np.concatenate([np.zeros(0, np.int64), *(rows.account for rows in referred)])
-        )
+        referred = [rows.account for rows in self.waiting]
+        if self._closing is not None:
+            referred.append(self._closing.account[self._closing.tick > self.closed])
+        held = np.unique(np.concatenate([np.zeros(0, np.int64), *referred]))
         self.accounts.evict(before, held)
         self.evicted_before = before
 

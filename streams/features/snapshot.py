@@ -73,6 +73,7 @@ def load(
     gone = np.flatnonzero(accounts.stamp[: len(accounts.names)] < state["evicted_before"])
     if len(gone):
         accounts.evict(state["evicted_before"], np.zeros(0, np.int64))
+    fold.evicted_before = state["evicted_before"]
     fold.incidents.load(state["incidents"])
     fold.closed = snapshot.tick
 
@@ -97,12 +98,23 @@ def save(
         store.insert("account_state", block, token)
     store.insert("fold_snapshots", _summary(fold, partition, snapshot, now_ms))
     accounts.dirty[:used] = False
-    if full and before is not None:
+    if full:
+        _drop_older(store, partition, snapshot.generation)
+    return snapshot
+
+
+def _drop_older(store: Store, partition: int, generation: int) -> None:
+    """Generations before this one, those included that a dying worker left unfinished."""
+    older = store.query(
+        "SELECT DISTINCT generation FROM account_state "
+        "WHERE kafka_partition = {partition} AND generation < {generation}",
+        {"partition": partition, "generation": generation},
+    )
+    for row in older.to_pylist():
         store.command(
             "ALTER TABLE account_state DROP PARTITION ({partition}, {generation})",
-            {"partition": partition, "generation": before.generation},
+            {"partition": partition, "generation": row["generation"]},
         )
-    return snapshot
 
 
 def _summary(fold: Fold, partition: int, snapshot: Snapshot, now_ms: int) -> pa.Table:

@@ -74,6 +74,7 @@ def recover(
         since = known[0].since
     after = fold.closed
     marker, watermark = _marker(store, stream_id, partition, since)
+    watermark = max(watermark, fold.closed)  # of a timeline that was opened and has no marker yet
     found = _fold_rows(store, fold, stream_id, partition, marker or 0, since, watermark)
     state = Recovered(
         fold=fold,
@@ -157,9 +158,14 @@ def push_table(fold: Fold, table: pa.Table, tick: NDArray[np.int64]) -> None:
     """Hand the fold the rows of a table of events that count at some tick."""
     codes, names = word_codes(table, "account_id")
     org_codes, orgs = word_codes(table, "org_id")
-    first = np.zeros(len(names), np.int64)
+    first = np.full(len(names), -1, np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
-    rows = fold.accounts.rows(names, [orgs[code] for code in org_codes[first].tolist()])
+    present = np.flatnonzero(first >= 0)  # a filtered table still lists the words it has lost
+    rows = np.full(len(names), -1, np.int64)
+    rows[present] = fold.accounts.rows(
+        [names[place] for place in present.tolist()],
+        [orgs[code] for code in org_codes[first[present]].tolist()],
+    )
     fold.push(rows_from_table(table, rows[codes], tick))
 
 
@@ -217,7 +223,7 @@ def _remember_identities(store: Store, state: Recovered, parameters: dict[str, s
         codes, names = word_codes(table, "account_id")
         ts = np.asarray(table.column("ts_ms").to_numpy(), np.int64)
         state.identities.add(identity_hashes(hashes, codes, names), ts, 0)
-    state.identities.known_since = start
+    state.identities.known_since = max(start, state.identities.known_since)  # not what it dropped
 
 
 def identity_hashes(

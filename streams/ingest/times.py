@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from streams.events.decode import Messages
+from streams.events.decode import Messages, lines_of
 from streams.events.letters import DeadLetter
 from streams.features.watermark import NEVER
 
@@ -57,7 +57,7 @@ class TimeRules:
         )
         for row in np.flatnonzero(refused).tolist():
             place = by_offset[int(offsets[row])]
-            content = _line(messages.values[place] or b"", int(lines[row]))
+            content = dict(lines_of(messages.values[place] or b""))[int(lines[row])]
             if unborn[row]:
                 reason = "out_of_range"
                 sentence = "field `account_created_at`: expected a time from 1970 to 2199"
@@ -91,9 +91,3 @@ def _text(ms: int) -> str:
         return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
     except (ValueError, OverflowError, OSError):
         return str(ms)
-
-
-def _line(value: bytes, line: int) -> bytes:
-    """The line of a message; line 0 of a pretty-printed object is the whole message."""
-    parts = value.split(b"\n")
-    return parts[line] if len(parts) > 1 and parts[line].rstrip().endswith(b"}") else value

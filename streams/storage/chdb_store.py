@@ -11,6 +11,8 @@ Stands behind `Store` wherever no server is configured. What was measured with c
   so a session is replaced after a failure.
 - `optimize_on_insert` merges every block before writing it: 4.9 us a row of `events` with it,
   1.5 us without. Duplicates inside a block are left to the background merges.
+- `Python()` reads a column with a dictionary of n words in time that grows with n times the rows:
+  with 160,000 words an insert took 17 us a row, with the same column decoded 2.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ _SESSION = (
     "SET output_format_arrow_string_as_string = 0, output_format_arrow_compression_method = 'none'"
 )
 _KNOWN_TYPES = 512
+_LARGEST_DICTIONARY = 1024
 
 
 class ChdbStore:
@@ -179,6 +182,18 @@ class ChdbStore:
         )
 
 
+def _small_dictionaries(rows: pa.Table) -> pa.Table:
+    """`rows` with large dictionaries decoded; see the module's measurements."""
+    for place, column in enumerate(rows.columns):
+        if pa.types.is_dictionary(column.type) and any(
+            len(chunk.dictionary) > _LARGEST_DICTIONARY for chunk in column.chunks
+        ):
+            rows = rows.set_column(
+                place, rows.column_names[place], column.cast(column.type.value_type)
+            )
+    return rows
+
+
 class _Connection:
     """A chDB session that can be closed from another thread without killing the process."""
 
@@ -199,7 +214,7 @@ class _Connection:
 
     def insert(self, table: str, rows: pa.Table, token: str | None) -> None:
         # Python(...) looks this name up in the frames of the caller, from the innermost.
-        pulse_rows_to_insert = rows
+        pulse_rows_to_insert = _small_dictionaries(rows)
         names = ", ".join(f"`{name}`" for name in pulse_rows_to_insert.column_names)
         settings = dict(INSERT_SETTINGS)
         if token is not None:

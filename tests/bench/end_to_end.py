@@ -1,4 +1,4 @@
-"""Measured process: one worker drains a topic into an embedded store, every event folded and scored.
+"""Measured process: one worker drains a topic; every event is stored, folded and scored.
 
 Counted from the moment the partitions are assigned (everything imported, store migrated, group
 joined) until the last marker stands in the store. `profile` names a file for cProfile's account of

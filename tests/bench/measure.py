@@ -1,4 +1,4 @@
-"""What the benchmarks measure with: CPU, memory, medians, and measurements in processes of their own.
+"""What the benchmarks measure with: CPU time, memory, medians, and processes of their own.
 
 A measured process is `python -m tests.bench.<name>` with its order as one JSON argument and its
 result as the last line of its output, so nothing of the bench itself is ever measured.
@@ -7,6 +7,7 @@ result as the last line of its output, so nothing of the bench itself is ever me
 from __future__ import annotations
 
 import json
+import logging
 import os
 import resource
 import statistics
@@ -18,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Spent", "measured", "median", "order", "report", "rss_bytes", "spent_since"]
+__all__ = ["ROOT", "Spent", "measured", "median", "order", "report", "rss_bytes", "spent_since"]
 
-_ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 _TIMEOUT_S = 300.0
 
 
@@ -63,7 +64,7 @@ def measured(module: str, what: Mapping[str, object]) -> dict[str, Any]:
     """
     done = subprocess.run(
         [sys.executable, "-m", f"tests.bench.{module}", json.dumps(what)],
-        cwd=_ROOT,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=_TIMEOUT_S,
@@ -76,7 +77,8 @@ def measured(module: str, what: Mapping[str, object]) -> dict[str, Any]:
 
 
 def order() -> dict[str, Any]:
-    """The order this process was given."""
+    """The order this process was given; hushes what Kafka clients say while a group forms."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     what: dict[str, Any] = json.loads(sys.argv[1])
     return what
 

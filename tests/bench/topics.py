@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kafka import KafkaConsumer, TopicPartition
+
 from streams.traffic.batch import Batch
 from streams.traffic.send import Sender
 from tests.support.kafka import RealKafka
 
-__all__ = ["fill"]
+__all__ = ["ends", "fill"]
 
 
 def fill(
@@ -24,14 +26,12 @@ def fill(
         "broker": kafka.bootstrap,
         "topic": topic,
         "events": progress.events,
-        "ends": _ends(kafka, topic),
+        "ends": ends(kafka, topic),
     }
 
 
-def _ends(kafka: RealKafka, topic: str) -> dict[str, int]:
+def ends(kafka: RealKafka, topic: str) -> dict[str, int]:
     """Next offset of every partition."""
-    from kafka import KafkaConsumer, TopicPartition
-
     consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap)
     try:
         parts = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)]

@@ -26,9 +26,9 @@ _AGENTS = ("python-sdk/2.4.1", "node-sdk/5.0.3", "curl/8.6.0", "Mozilla/5.0 (X11
 _STATUSES = np.array([200] * 97 + [400, 429, 500])
 
 
-def account_names(count: int) -> list[str]:
+def account_names(count: int, word: str = "acct") -> list[str]:
     """Names of `count` accounts, the busiest first."""
-    return [f"acct-{number:08x}" for number in range(count)]
+    return [f"{word}-{number:08x}" for number in range(count)]
 
 
 @dataclass(slots=True)
@@ -39,14 +39,14 @@ class Traffic:
     seed: int = 0
     rate: float = RATE
     clock_ms: float = START_MS
-    prefix: str = "e"
+    word: str = "acct"  # account names and event ids begin with it
     names: list[str] = field(init=False)
     _random: np.random.Generator = field(init=False)
     _cumulative: NDArray[np.float64] = field(init=False)
     _numbers: Iterator[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.names = account_names(self.accounts)
+        self.names = account_names(self.accounts, self.word)
         self._random = np.random.default_rng(self.seed)
         shares = np.arange(1, self.accounts + 1) ** -_EXPONENT
         self._cumulative = np.cumsum(shares / shares.sum())
@@ -56,8 +56,8 @@ class Traffic:
         """The next `events` events, in order of time."""
         for start in range(0, events, BATCH_EVENTS):
             count = min(BATCH_EVENTS, events - start)
-            account = np.searchsorted(self._cumulative, self._random.random(count))
-            account = np.minimum(account, self.accounts - 1).astype(np.int32)
+            place = np.searchsorted(self._cumulative, self._random.random(count))
+            account = np.minimum(place, self.accounts - 1).astype(np.int32)
             step = 1000.0 / self.rate
             ts = (self.clock_ms + step * np.arange(1, count + 1)).astype(np.int64)
             self.clock_ms += step * count
@@ -74,12 +74,13 @@ class Traffic:
         a, b, c, d = draw
         output = 0 if status != 200 else 8 + c % 900
         return (
-            f'{{"event_id":"{self.prefix}{number:012x}","ts":{ts},"account_id":"{self.names[account]}"'
+            f'{{"event_id":"{self.word}{number:012x}","ts":{ts},"account_id":"{self.names[account]}"'
             f',"org_id":"org-{account >> 2:06x}","key_id":"key-{account:06x}-{a % 2}"'
             f',"end_user":"u{account:x}-{a % 7}","endpoint":"chat","model":"{_MODELS[a % 5]}"'
             f',"status":{status},"prompt_tokens":{20 + b % 3000},"completion_tokens":{output}'
             f',"latency_ms":{80 + d % 9000},"ip_hash":"{account * 3 + b % 3:016x}"'
             f',"network":"AS{account % 300}","country":"{_COUNTRIES[account % 8]}"'
             f',"user_agent":"{_AGENTS[account % 4]}","template":"{account * 5 + c % 9:016x}"'
-            f',"moderation":{{"hate":0.{d % 97:02d},"sexual":0.{c % 89:02d},"violence":0.{b % 83:02d}}}}}'
+            f',"moderation":{{"hate":0.{d % 97:02d},"sexual":0.{c % 89:02d}'
+            f',"violence":0.{b % 83:02d}}}}}'
         ).encode()

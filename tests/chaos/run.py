@@ -26,6 +26,9 @@ from tests.support.worker import WorkerProcess, wait_until
 __all__ = ["Plan", "Result", "chaos"]
 
 _DRAIN_S = 180.0
+#: Share of rounds that end when events are stored again; in the others the next fault comes on top.
+_RECOVERED = 0.7
+_PROGRESS_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,11 @@ def chaos(
         producer.start()
         wait_until(lambda: (stage.stored() or 0) > 0, "the first events are stored", 60)
         for number in range(1, plan.rounds + 1):
+            before = stage.stored() or 0
             done = bag.draw()(stage, rng)
-            time.sleep(rng.uniform(1.0, 3.0))
+            if rng.random() < _RECOVERED:
+                _await_progress(stage, before)
+            time.sleep(rng.uniform(0.5, 2.0))
             if dead := stage.dead_workers():
                 raise AssertionError("; ".join(dead))
             say(f"round {number:3}  {done:<58} {_progress(stage, producer)}")
@@ -88,6 +94,12 @@ def chaos(
     return Result(
         verdict, len(expected.events), len(expected.letters), incidents, time.monotonic() - started
     )
+
+
+def _await_progress(stage: Stage, before: int) -> None:
+    deadline = time.monotonic() + _PROGRESS_S
+    while (stage.stored() or 0) <= before and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 def _progress(stage: Stage, producer: SteadyProducer) -> str:
@@ -140,6 +152,7 @@ def _undisturbed(stage: Stage, store: Store) -> list[str]:
             topic=settings.topic,
             dead_letter_topic=settings.dead_letter_topic,
             group=settings.group,
+            tick=10,
         )
         with worker:
             drained(settings, server.url, _DRAIN_S)

@@ -81,6 +81,7 @@ class Stage:
                 dead_letter_topic=self.settings.dead_letter_topic,
                 group=self.settings.group,
                 snapshot_every=3,
+                tick=10,
                 log_level="INFO",
             )
         return self.workers[name]

@@ -15,6 +15,7 @@ import numpy as np
 
 from streams.traffic.partition import Partitioner
 from streams.traffic.simulate import Attack, Simulation, SimulationSpec
+from streams.traffic.simulate.spec import AttackKind
 
 __all__ = ["DEFECT", "Message", "messages"]
 
@@ -22,13 +23,13 @@ __all__ = ["DEFECT", "Message", "messages"]
 DEFECT = b"DEFECT"
 
 _START_MS = 1_735_689_600_000  # 2025-01-01
-_DAYS = 30
-_RATE = 2.0  # events a second of event time: an hour of history is there after 7,200 events
-_FIRST_ATTACK_S = 5_400
+_DAYS = 60
+_RATE = 4.0  # events a second of event time: an hour of history comes with 14,400 lines
+_FIRST_ATTACK_S = 4_300
 _CHUNK = 200
-#: Broken lines come in spells, as from one broken sender: 1,500 lines in every 12,000.
-_SPELL, _SPELLS = 1_500, 8
-_KINDS = ("burst", "template_spam", "burst", "dormant")
+#: Broken lines come in spells, as from one broken sender: 500 lines in every 12,500.
+_SPELL, _SPELLS = 500, 25
+_KINDS: tuple[AttackKind, ...] = ("burst", "template_spam")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Message:
 
 
 def messages(seed: int, partitions: int) -> Iterator[Message]:
-    """Messages without end (30 days of event time), the attacks about every 25 minutes of it."""
+    """Messages without end (60 days of event time), the attacks about every ten minutes of it."""
     rng = np.random.default_rng([seed, 1])
     simulation = Simulation(_spec(seed))
     partitioner = Partitioner(partitions)
@@ -68,15 +69,15 @@ def _spec(seed: int) -> SimulationSpec:
     for kind in itertools.cycle(_KINDS):
         if ms >= end_ms:
             break
-        length_s, strength = float(rng.uniform(100, 300)), float(rng.uniform(40, 80))
-        attacks.append(Attack(kind=kind, start_ms=ms, length_s=length_s, strength=strength))  # type: ignore[arg-type]
-        ms += round(float(rng.uniform(1_000_000, 2_000_000)))
+        length_s, strength = float(rng.uniform(200, 400)), float(rng.uniform(40, 80))
+        attacks.append(Attack(kind=kind, start_ms=ms, length_s=length_s, strength=strength))
+        ms += round(float(rng.uniform(400_000, 800_000)))
     return SimulationSpec(
         start_ms=_START_MS,
         end_ms=end_ms,
         seed=seed,
-        accounts=60,
-        clients=40,
+        accounts=30,
+        clients=20,
         rate_per_s=_RATE,
         volatility=0.12,
         empty_share=0.0,

@@ -54,6 +54,7 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         #: Whether it should be alive; who ends it for good says False.
         self.expected_up = False
+        self._said_before = 0
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -69,6 +70,7 @@ class WorkerProcess:
     def start(self) -> Self:
         """Start it; does not wait until it works."""
         assert not self.running, f"{self.name} runs already"
+        self._said_before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "streams.cli", "worker"],
@@ -84,6 +86,13 @@ class WorkerProcess:
     def said(self) -> str:
         """Everything it printed so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    @property
+    def announced(self) -> bool:
+        """Whether it has, since its last start, joined the group and said where its page is."""
+        if not self.log.exists():
+            return False
+        return b"\npage   " in b"\n" + self.log.read_bytes()[self._said_before :]
 
     def kill(self) -> None:
         """kill -9."""

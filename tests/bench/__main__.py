@@ -1,0 +1,166 @@
+"""`make bench`: everything this program promises about speed, measured on this machine.
+
+    end-to-end  real Kafka to stored, folded and scored, beside an idiomatic Faust agent
+    stages      each stage of a fetch alone
+    accounts    memory and rate with 1,000 to 1,000,000 accounts, and the rebuild of the largest
+    delay       from event to row and from event to alert at 20,000 events a second
+
+Prints a table and writes `bench.json`. CPU seconds of the whole measured process are what counts;
+competitors run in turn, several times, and medians are compared, so a noisy machine harms all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import psutil
+from rich.console import Console
+
+from tests.bench import delay
+from tests.bench.measure import ROOT, measured, median
+from tests.bench.table import table
+from tests.bench.topics import fill
+from tests.bench.traffic import Traffic
+from tests.support.kafka import RealKafka, missing
+
+_KEPT = ("faust-streaming", "chdb", "msgspec", "pyarrow", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much to measure."""
+
+    runs: int
+    events: int
+    slow_events: int  # of the idiomatic agent with one event a message
+    accounts: tuple[int, ...]
+    fetches: int
+    seconds: float
+
+
+_FULL = Size(3, 600_000, 40_000, (1_000, 10_000, 100_000, 1_000_000), 7, 30.0)
+_QUICK = Size(1, 200_000, 15_000, (1_000, 100_000), 3, 16.0)
+
+
+def end_to_end(size: Size) -> dict[str, Any]:
+    """Events per core-second of the worker and of the idiomatic agent, in turn."""
+    with RealKafka() as kafka:
+        many = fill(kafka, "ndjson", Traffic(1000).batches(size.events), events_per_message=200)
+        one = fill(kafka, "single", Traffic(1000).batches(size.events), events_per_message=1)
+        few = fill(kafka, "few", Traffic(1000).batches(size.slow_events), events_per_message=1)
+        few_many = fill(
+            kafka, "few-ndjson", Traffic(1000).batches(4 * size.slow_events), events_per_message=200
+        )
+        cases: dict[str, Callable[[], dict[str, Any]]] = {
+            "end_to_end_ndjson": lambda: measured("end_to_end", many),
+            "idiomatic_faust": lambda: measured("idiomatic", {**few, "lines": False}),
+            "end_to_end_single": lambda: measured("end_to_end", one),
+            "idiomatic_faust_ndjson": lambda: measured("idiomatic", {**few_many, "lines": True}),
+        }
+        results: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
+        for _ in range(size.runs):
+            for name, case in cases.items():
+                results[name].append(case())
+    rates = {
+        name: median(run["events"] / run["cpu_s"] for run in runs) for name, runs in results.items()
+    }
+    return rates | {
+        "ndjson_ratio": rates["end_to_end_ndjson"] / rates["idiomatic_faust"],
+        "single_ratio": rates["end_to_end_single"] / rates["idiomatic_faust"],
+        "ndjson_ratio_same_messages": rates["end_to_end_ndjson"] / rates["idiomatic_faust_ndjson"],
+        "end_to_end_runs": results,
+    }
+
+
+def stages(size: Size) -> dict[str, Any]:
+    """Microseconds of CPU an event, by stage."""
+    runs = [
+        measured("stages", {"fetches": size.fetches, "events": 35_000, "per_message": 200})
+        for _ in range(size.runs)
+    ]
+    names = runs[0]["stages"]
+    result = {name: median(run["stages"][name] for run in runs) for name in names}
+    return {"stages_us": result | {"whole": median(run["whole"] for run in runs)}}
+
+
+def accounts(size: Size) -> dict[str, Any]:
+    """Rate and memory by number of accounts; every size in turn, the largest is rebuilt last."""
+    largest = size.accounts[-1]
+    runs: dict[int, list[dict[str, Any]]] = {count: [] for count in size.accounts}
+    with tempfile.TemporaryDirectory(prefix="pulse-bench-") as directory:
+        for number in range(size.runs):
+            for count in size.accounts:
+                what: dict[str, object] = {"accounts": count, "fetches": size.fetches}
+                if count == largest and number == size.runs - 1:
+                    what["snapshot"] = directory
+                runs[count].append(measured("accounts", what))
+        rebuilt = measured("accounts", {"rebuild": directory})
+    rates = {str(count): median(run["rate"] for run in runs[count]) for count in size.accounts}
+    first = rates[str(size.accounts[0])]
+    return {
+        "rate_by_accounts": rates,
+        "rate_loss_by_accounts": {count: 1 - rate / first for count, rate in rates.items()},
+        "bytes_per_account": median(run["bytes"] for run in runs[largest]),
+        "bytes_measured_at_accounts": largest,
+        "rebuild": rebuilt,
+    }
+
+
+def delays(size: Size) -> dict[str, Any]:
+    """Seconds from event to row, and to alert."""
+    with RealKafka() as kafka:
+        return {"delay": delay.measure(kafka, size.seconds)}
+
+
+_PARTS: Mapping[str, Callable[[Size], dict[str, Any]]] = {
+    "end-to-end": end_to_end,
+    "stages": stages,
+    "accounts": accounts,
+    "delay": delays,
+}
+
+
+def machine() -> dict[str, Any]:
+    """What all this ran on."""
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": psutil.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "load_before": psutil.getloadavg()[0],
+        "python": platform.python_version(),
+        **{name: version(name) for name in _KEPT},
+    }
+
+
+def main() -> int:
+    """Measure what was asked for; 1 when a measurement could not be made."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, one run of each")
+    parser.add_argument("--only", choices=_PARTS, help="one part alone")
+    given = parser.parse_args()
+    if lack := missing():
+        print(f"bench: {lack}", file=sys.stderr)
+        return 1
+    size = _QUICK if given.quick else _FULL
+    console = Console()
+    result: dict[str, Any] = {"machine": machine(), "quick": given.quick}
+    for name in [given.only] if given.only else _PARTS:
+        with console.status(f"measuring {name}"):
+            result |= _PARTS[name](size)
+    file = ROOT / "bench.json"
+    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    console.print(table(result))
+    console.print(f"written to {file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Measured process: the stages of one fetch alone, microseconds of CPU an event.
+
+    decode -> dedup -> assemble -> insert -> fold -> marker, as `Partition` runs them
+
+The stages are cut by wrapping the functions that `Partition` calls, so nothing is measured that
+does not happen in production; background merges run beside and are counted where they fall.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from streams.app import policy_of
+from streams.events.decode import Messages
+from streams.features.fold import Fold
+from streams.ingest import partition as partition_module
+from streams.ingest import tables
+from streams.ingest.partition import Context, Partition
+from streams.ingest.times import TimeRules
+from streams.settings import Settings
+from streams.storage import migrations
+from streams.storage.base import Store
+from streams.storage.chdb_store import ChdbStore
+from streams.traffic.packing import Packer
+from tests.bench.measure import Spent, order, report, spent_since
+from tests.bench.traffic import Traffic
+
+__all__ = ["context", "fetches"]
+
+
+def context(store: Store) -> Context:
+    """A replaying worker's context with the default settings."""
+    settings = Settings()
+    return Context(
+        store=store,
+        policy=policy_of(settings),
+        topic="usage.events",
+        stream_id="bench",
+        stream_registered=0,
+        worker="",
+        times=TimeRules(replay=True, max_ahead_ms=0, retention_ms=0),
+        lateness_ms=round(settings.lateness * 1000),
+        late_limit_ms=round(settings.late_limit * 1000),
+        dedup_window_ms=round(settings.dedup_window * 1000),
+        dedup_capacity=settings.dedup_capacity,
+        snapshot_every_s=3600.0,
+    )
+
+
+def fetches(
+    traffic: Traffic, count: int, events: int, per_message: int, offset: int = 0
+) -> list[Messages]:
+    """`count` fetches of one partition, `events` events each."""
+    result = []
+    for _ in range(count):
+        packer = Packer(1, events=per_message)
+        values = [m.value for batch in traffic.batches(events) for m in packer.add(batch)]
+        values += [m.value for m in packer.flush()]
+        offsets = list(range(offset, offset + len(values)))
+        result.append(Messages(values, offsets, [round(traffic.clock_ms)] * len(values)))
+        offset += len(values)
+    return result
+
+
+class _Clock:
+    """CPU time of the whole process by stage; nested stages are counted once, inside."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = defaultdict(float)
+        self._open: list[float] = []
+
+    def wrap(self, owner: Any, name: str, stage: str) -> None:
+        call: Callable[..., Any] = getattr(owner, name)
+
+        def timed(*args: Any, **more: Any) -> Any:
+            start = time.process_time()
+            self._open.append(0.0)
+            try:
+                return call(*args, **more)
+            finally:
+                took = time.process_time() - start
+                self.spent[stage] += took - self._open.pop()
+                if self._open:
+                    self._open[-1] += took
+
+        setattr(owner, name, timed)
+
+
+def _main() -> None:
+    what = order()
+    parts = fetches(Traffic(1000), what["fetches"] + 1, what["events"], what["per_message"])
+    with tempfile.TemporaryDirectory(prefix="pulse-bench-") as directory:
+        store = ChdbStore(Path(directory))
+        migrations.migrate(store)
+        part = Partition(context(store), 0)
+        _take(part, parts[0])
+        clock = _Clock()
+        for owner, name, stage in (
+            (partition_module, "decode", "decode"),
+            (Partition, "prepare", "identities and times"),
+            (Partition, "commit", "rest"),
+            (tables, "event_table", "table"),
+            (Partition, "_store_events", "insert events"),
+            (partition_module, "push_table", "rows for the fold"),
+            (Fold, "advance", "fold and score"),
+            (Partition, "_store_marker", "marker"),
+        ):
+            clock.wrap(owner, name, stage)
+        start = Spent.now()
+        for messages in parts[1:]:
+            _take(part, messages)
+        whole = spent_since(start)
+        store.close()
+    events = what["fetches"] * what["events"]
+    stages = {name: 1e6 * cpu / events for name, cpu in clock.spent.items()}
+    report({"stages": stages, "whole": 1e6 * whole.cpu_s / events})
+
+
+def _take(part: Partition, messages: Messages) -> None:
+    part.commit(part.prepare(messages, messages.offsets[-1] + 1))
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,67 @@
+"""The table that `make bench` prints: what was measured, beside what it must reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.table import Table
+
+__all__ = ["table"]
+
+
+def table(result: dict[str, Any]) -> Table:
+    """Everything in `result` that a person compares from run to run."""
+    grid = Table(title="Usage Pulse, measured", title_justify="left")
+    grid.add_column("figure")
+    grid.add_column("measured", justify="right")
+    grid.add_column("unit")
+    grid.add_column("to reach", justify="right")
+    for row in _rows(result):
+        grid.add_row(*row)
+    return grid
+
+
+_EVENTS = "events / core-s"
+_PLAIN = (
+    ("end_to_end_ndjson", "end to end, 200 events a message", _EVENTS, ">= 100,000"),
+    ("end_to_end_single", "end to end, one event a message", _EVENTS, ">= 70,000"),
+    ("idiomatic_faust", "idiomatic Faust, one event a message", _EVENTS, ""),
+    ("idiomatic_faust_ndjson", "idiomatic Faust, 200 events a message", _EVENTS, ""),
+)
+_RATIOS = (
+    ("ndjson_ratio", "200 a message / idiomatic one a message", ">= 12"),
+    ("single_ratio", "one a message / idiomatic one a message", ">= 8"),
+    ("ndjson_ratio_same_messages", "200 a message / idiomatic 200 a message", ""),
+)
+
+
+def _rows(result: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    for key, words, unit, goal in _PLAIN:
+        if key in result:
+            yield words, f"{result[key]:,.0f}", unit, goal
+    for key, words, goal in _RATIOS:
+        if key in result:
+            yield words, f"{result[key]:.1f}", "times", goal
+    for stage, cost in result.get("stages_us", {}).items():
+        yield f"stage: {stage}", f"{cost:.2f}", "us / event", ""
+    for count, rate in result.get("rate_by_accounts", {}).items():
+        loss = result["rate_loss_by_accounts"][count]
+        goal = "<= 25 %" if int(count) == 1_000_000 else ""
+        yield f"rate at {int(count):,} accounts", f"{rate:,.0f}", f"{_EVENTS}, {-loss:+.0%}", goal
+    if "bytes_per_account" in result:
+        count = result["bytes_measured_at_accounts"]
+        size = f"{result['bytes_per_account']:,.0f}"
+        yield f"memory at {count:,} accounts", size, "bytes / account", "<= 2,048"
+        rebuilt = result["rebuild"]
+        words = f"rebuild of {rebuilt['accounts']:,} accounts"
+        yield words, f"{rebuilt['wall_s']:.1f}", "s", "<= 15"
+    for key, words, goal in (("stored", "row", ""), ("alert", "alert", "<= 2 (p99)")):
+        if "delay" in result:
+            both = result["delay"][key]
+            yield (
+                f"event to {words} at 20,000 events/s",
+                f"{both['p50_s']:.2f} / {both['p99_s']:.2f}",
+                "s, p50 / p99",
+                goal,
+            )

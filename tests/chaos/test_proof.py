@@ -1,0 +1,131 @@
+"""The checker of the chaos run sees what it must see: each fault is put in by hand."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.ingest.partition import Partition
+from streams.storage.chdb_store import ChdbStore
+from streams.storage.migrations import migrate
+from tests.chaos.proof import Expected, Record, compared, expected_of, judged
+from tests.chaos.traffic import DEFECT, Message, messages
+from tests.support.partitions import context, feed
+
+PARTITIONS = 2
+
+
+@pytest.fixture(scope="module")
+def sent() -> list[Message]:
+    return list(itertools.islice(messages(3, PARTITIONS), 400))
+
+
+def _records(sent: list[Message]) -> list[Record]:
+    offsets = [itertools.count() for _ in range(PARTITIONS)]
+    return [(m.partition, next(offsets[m.partition]), m.value) for m in sent]
+
+
+@pytest.fixture
+def store(sent: list[Message], tmp_path: Path) -> Iterator[ChdbStore]:
+    """All of it stored by real partitions."""
+    made = ChdbStore(tmp_path)
+    migrate(made)
+    where = context(made)
+    for number in range(PARTITIONS):
+        values = [m.value for m in sent if m.partition == number]
+        feed(Partition(where, number), values, 0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def expected(sent: list[Message]) -> Expected:
+    return expected_of(_records(sent))
+
+
+def test_the_traffic_is_the_same_again_and_has_all_of_it_in_it(sent: list[Message]) -> None:
+    assert list(itertools.islice(messages(3, PARTITIONS), 400)) == sent
+    lines = [line for m in sent for line in m.value.split(b"\n")]
+    defects = [line for line in lines if DEFECT in line]
+    assert defects
+    assert len(set(lines)) < len(lines)
+    expected = expected_of(_records(sent))
+    assert len(expected.events) + len(defects) < expected.lines == len(lines)
+
+
+def test_a_whole_store_passes(store: ChdbStore, expected: Expected) -> None:
+    verdict = judged(store, expected)
+    assert verdict, verdict.details()
+    assert verdict.line() == (
+        "lost 0, doubled 0, strange 0, roll-up equal, markers equal, incidents equal"
+    )
+    assert compared(store, store) == []
+
+
+def test_a_deleted_row_is_lost_and_leaves_the_roll_up(store: ChdbStore, expected: Expected) -> None:
+    (account, event), place = next(iter(expected.events.items()))
+    store.command("DELETE FROM events WHERE event_id = {event}", {"event": event})
+    verdict = judged(store, expected)
+    assert not verdict
+    assert verdict.lost == [f"event {(account, event)} of {place}"]
+    assert len(verdict.roll_up) == 1
+    assert account in verdict.roll_up[0]
+
+
+def test_a_doubled_row_is_doubled_and_leaves_the_roll_up(
+    store: ChdbStore, expected: Expected
+) -> None:
+    account, event = next(iter(expected.events))
+    store.command("SYSTEM STOP MERGES events")
+    store.command(
+        "INSERT INTO events SELECT * FROM events WHERE event_id = {event}", {"event": event}
+    )
+    verdict = judged(store, expected)
+    assert verdict.doubled == [f"event {(account, event)} stored 2 times"]
+    assert len(verdict.roll_up) == 1
+
+
+def test_a_lost_and_a_doubled_dead_letter(store: ChdbStore, expected: Expected) -> None:
+    first, second = sorted(expected.letters)[:2]
+    row = "kafka_partition = {p} AND kafka_offset = {o} AND line = {l}"
+    store.command("SYSTEM STOP MERGES dead_letters")
+    store.command(
+        f"INSERT INTO dead_letters SELECT * FROM dead_letters WHERE {row}",
+        dict(zip("pol", first, strict=True)),
+    )
+    store.command(f"DELETE FROM dead_letters WHERE {row}", dict(zip("pol", second, strict=True)))
+    verdict = judged(store, expected)
+    assert verdict.lost == [f"dead letter of {second}"]
+    assert verdict.doubled == [f"dead letter of {first} stored 2 times"]
+
+
+def test_a_missing_batch_leaves_a_gap(store: ChdbStore, expected: Expected) -> None:
+    store.command(
+        "INSERT INTO ingest_log (stream_id, kafka_partition, first_offset, next_offset, stored) "
+        "VALUES ('stream-1', 1, 5000, 5010, 3)"
+    )
+    verdict = judged(store, expected)
+    assert "partition 1: a batch ends at" in verdict.markers[0]
+    assert "batches say they stored" in verdict.markers[1]
+
+
+def test_a_difference_between_two_runs_names_row_and_column(
+    store: ChdbStore, sent: list[Message], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    before = {
+        table: store.query(f"SELECT * FROM {table}") for table in ("events", "findings", "alerts")
+    }
+    store.command("ALTER TABLE events UPDATE late = 2 WHERE kafka_offset = 0 AND line = 0")
+
+    class Before:
+        """The same store as it was."""
+
+        def query(self, sql: str) -> object:
+            return before[sql.split(" FROM ")[1].split(" ")[0]]
+
+    assert before["events"].num_rows
+    found = compared(store, store)
+    assert found == []
