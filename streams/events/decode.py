@@ -71,8 +71,9 @@ class Decoded:
     rows: int = 0
 
     def table(self) -> pa.Table:
-        """All good events as one table (dictionaries unified)."""
-        return pa.Table.from_batches(self.batches, EVENT_SCHEMA).unify_dictionaries()
+        """All good events as one table of one chunk (dictionaries unified)."""
+        table = pa.Table.from_batches(self.batches, EVENT_SCHEMA)
+        return table.unify_dictionaries().combine_chunks()
 
     def _add(
         self,

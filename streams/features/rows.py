@@ -126,9 +126,10 @@ def word_codes(table: pa.Table, name: str) -> tuple[NDArray[np.int64], list[str]
     column = table.column(name)
     if not pa.types.is_dictionary(column.type):
         column = column.cast(pa.string()).dictionary_encode()
-    column = column.unify_dictionaries()
     if column.num_chunks == 0:
         return np.zeros(0, np.int64), []
+    if column.num_chunks > 1:  # comparing large dictionaries chunk by chunk is dear
+        column = column.unify_dictionaries()
     words: list[str] = column.chunk(0).dictionary.to_pylist()
     codes = [
         np.asarray(chunk.indices.to_numpy(zero_copy_only=False), np.int64)

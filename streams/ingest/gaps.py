@@ -34,8 +34,8 @@ def store_gap(
 ) -> Gap:
     """Write that offsets from `first` to before `until` were lost; the same gap is one row."""
     sentence = (
-        f"partition {partition}: Kafka no longer had {until - first} messages from offset {first} on "
-        "when the worker came to read them; lengthen the topic's retention"
+        f"partition {partition}: Kafka no longer had {until - first} messages from offset {first} "
+        "on when the worker came to read them; lengthen the topic's retention"
     )
     gap = Gap(partition, first, until, times[0], max(times), sentence)
     row = {name: [value] for name, value in asdict(gap).items()} | {

@@ -137,7 +137,8 @@ class Partition:
         kept &= ~self._stored_before(identities, events, kept)
         counts.dead = len(letters)
         counts.duplicates = int(len(kept) - kept.sum() - refused.sum())
-        heartbeats = decoded.heartbeats
+        newest = max(messages.times)
+        heartbeats = [(row, context.times.believed(ms, newest)) for row, ms in decoded.heartbeats]
         if not kept.all():
             before = np.concatenate(([0], np.cumsum(kept)))
             heartbeats = [(int(before[row]), ms) for row, ms in heartbeats]
@@ -153,7 +154,7 @@ class Partition:
             identities=identities,
             heartbeats=heartbeats,
             letters=letters,
-            broker_time=max(messages.times),
+            broker_time=newest,
             counts=counts,
         )
 

@@ -72,6 +72,10 @@ class TimeRules:
             )
         return refused, letters
 
+    def believed(self, heartbeat: int, broker: int) -> int:
+        """A heartbeat's time (epoch ms); live, no further ahead of the broker's than an event."""
+        return heartbeat if self.replay else min(heartbeat, broker + self.max_ahead_ms)
+
     def _sentence(self, ts: int, broker: int, *, early: bool) -> str:
         if early and 0 < ts < _SECONDS_AS_MILLIS:
             return f"field `ts`: expected epoch milliseconds, got {ts} (seconds?)"

@@ -17,7 +17,7 @@ import pyarrow as pa
 from streams.storage.base import Store
 from tests.chaos.traffic import DEFECT
 
-__all__ = ["Expected", "Verdict", "compared", "expected_of", "judged"]
+__all__ = ["Expected", "Verdict", "compared", "contents", "expected_of", "judged"]
 
 #: Partition, offset, line.
 Place = tuple[int, int, int]
@@ -178,14 +178,20 @@ _COMPARED = (
 )
 
 
-def compared(store: Store, other: Store) -> list[str]:
-    """Rows of the tables that differ between a run and an undisturbed one over the same topic."""
+def contents(store: Store) -> dict[str, pa.Table]:
+    """What two runs over the same bytes must agree on, ordered."""
+    return {
+        table: store.query(f"SELECT {columns} FROM {table} ORDER BY {', '.join(names)}")
+        for table, names, columns in _COMPARED
+    }
+
+
+def compared(ours: dict[str, pa.Table], undisturbed: dict[str, pa.Table]) -> list[str]:
+    """Rows that differ between the contents of a run and of an undisturbed one."""
     found: list[str] = []
-    for table, names, columns in _COMPARED:
-        sql = f"SELECT {columns} FROM {table} ORDER BY {', '.join(names)}"
-        first, second = store.query(sql), other.query(sql)
-        if not first.equals(second):
-            found += _differences(table, names, first, second)
+    for table, names, _ in _COMPARED:
+        if not ours[table].equals(undisturbed[table]):
+            found += _differences(table, names, ours[table], undisturbed[table])
     return found
 
 

@@ -16,7 +16,7 @@ from streams.storage.base import Store
 from streams.storage.server_store import ServerStore
 from tests.chaos.faults import FAULTS, Bag
 from tests.chaos.producer import SteadyProducer
-from tests.chaos.proof import Verdict, compared, expected_of, judged
+from tests.chaos.proof import Verdict, compared, contents, expected_of, judged
 from tests.chaos.stage import PARTITIONS, Stage, drained, records
 from tests.chaos.traffic import messages
 from tests.support.clickhouse_server import ServerProcess
@@ -157,4 +157,4 @@ def _undisturbed(stage: Stage, store: Store) -> list[str]:
         with worker:
             drained(settings, server.url, _DRAIN_S)
             with contextlib.closing(ServerStore(server.url)) as other:
-                return compared(store, other)
+                return compared(contents(store), contents(other))
