@@ -37,7 +37,7 @@ from streams.ingest.transport import FetchTransport, scheduler_for
 from streams.settings import Settings
 from streams.status import Status
 from streams.storage.base import Store
-from streams.storage.retry import RetryingStore
+from streams.storage.retry import RetryingStore, Stopped
 
 __all__ = ["PulseApp", "Worker", "policy_of"]
 
@@ -106,7 +106,9 @@ class Worker:
             settings.dead_letter_topic, value_serializer="raw", key_serializer="raw"
         )
         self._stream_id = stream_id
-        self.ingest = Ingest(self._context(stream_id), self.status, self._send_letters)
+        self.ingest = Ingest(
+            self._context(stream_id), self.status, self._send_letters, self._go_back
+        )
         self._compose()
 
     def _context(self, stream_id: str) -> Context:
@@ -128,6 +130,8 @@ class Worker:
             dedup_window_ms=_ms(settings.dedup_window),
             dedup_capacity=settings.dedup_capacity,
             snapshot_every_s=settings.snapshot_every,
+            lease_s=settings.session_timeout / 3,
+            interrupt=self.store.interrupt,
         )
 
     def _make_app(self, embedded: str) -> PulseApp:
@@ -192,12 +196,15 @@ class Worker:
         """Take a fetch; what cannot be taken stops the worker, it is never skipped."""
         try:
             await self.ingest.take(event.message.value)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Stopped):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, `failed` tells it
             if not self.failed.done():
                 self.failed.set_exception(error)
             await asyncio.Event().wait()
+
+    async def _go_back(self, partition: int, offset: int) -> None:
+        await self.app.consumer.go_to(TP(self.settings.topic, partition), offset)
 
     async def _send_letters(self, letters: Sequence[DeadLetter], partition: int) -> None:
         """Dead letters to their topic, at least once, under the key of their identity.

@@ -173,8 +173,10 @@ def _hottest(parts: Mapping[int, Partition]) -> list[dict[str, Any]]:
         active = np.flatnonzero(fold.accounts.stamp[:used] > fold.closed - 300_000)
         if not len(active):
             continue
-        requests = fold.accounts.state["five_counts"][active, :, 0].sum(axis=1)
-        top = active[np.argsort(-requests.astype(np.int64), kind="stable")[:_HOTTEST]]
+        requests = windows.requests_of_five_minutes(
+            fold.accounts.state, fold.accounts.stamp, active, fold.closed
+        )
+        top = active[np.argsort(-requests, kind="stable")[:_HOTTEST]]
         standing = windows.standing_at(
             fold.accounts.state, fold.layout, fold.accounts.stamp, top, fold.closed
         )

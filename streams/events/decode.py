@@ -7,6 +7,7 @@ one, so that a bad event costs only itself.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -51,6 +52,13 @@ class Messages:
     offsets: Sequence[int]
     times: Sequence[int]
 
+    def since(self, offset: int) -> Messages:
+        """The messages at and after `offset`."""
+        first = bisect_left(self.offsets, offset)
+        if not first:
+            return self
+        return Messages(self.values[first:], self.offsets[first:], self.times[first:])
+
 
 @dataclass(slots=True)
 class Decoded:
@@ -58,7 +66,7 @@ class Decoded:
 
     `batches[i]` (EVENT_SCHEMA) goes with `offsets`, `lines`, `times` and `hashes` (of the event_id,
     good within this process) of the same rows, in order.
-    A heartbeat `(row, ms)` stands before row `row`.
+    A heartbeat `(row, ms)` stands before row `row`; the broker's times are in `heartbeat_times`.
     """
 
     batches: list[pa.RecordBatch] = field(default_factory=list)
@@ -68,6 +76,7 @@ class Decoded:
     hashes: list[np.ndarray] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     heartbeats: list[tuple[int, int]] = field(default_factory=list)
+    heartbeat_times: list[int] = field(default_factory=list)
     rows: int = 0
 
     def table(self) -> pa.Table:
@@ -210,6 +219,7 @@ def _decode_message(value: bytes | None, offset: int, time: int, decoded: Decode
                 )
             elif (moment := _heartbeat_in(line)) is not None:
                 decoded.heartbeats.append((decoded.rows + len(good), moment))
+                decoded.heartbeat_times.append(time)
             else:
                 good.append((number, *_decode_line(line)))
         except NaiveTime:

@@ -7,6 +7,7 @@ returns afterwards starts anew, on every worker and in every rebuild alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,17 @@ class Accounts:
             new = np.zeros(capacity, old.dtype)  # pages are only taken when they are written
             new[:used] = old
             setattr(self, field, new)
+
+    def take(self, rows: NDArray[np.int64]) -> Any:
+        """A copy of the records of `rows`; whole words are copied, not field by field."""
+        return np.take(self._words(), rows, axis=0).view(self.layout.dtype)[:, 0]
+
+    def put(self, rows: NDArray[np.int64], records: Any) -> None:
+        """Write `records`, that `take` returned, back."""
+        self._words()[rows] = records.view(np.uint64).reshape(len(rows), -1)
+
+    def _words(self) -> NDArray[np.uint64]:
+        return self.state.view(np.uint64).reshape(len(self.state), -1)
 
     def reserve(self, count: int) -> None:
         """Make room for `count` accounts at once."""

@@ -74,6 +74,7 @@ class Fold:
         self.waiting: list[Rows] = []
         self._closing: Rows | None = None
         self.version = policy.version
+        self._minimum = np.array([policy.burst.min_requests, policy.burst.min_tokens], np.float64)
 
     def push(self, rows: Rows) -> None:
         """Rows in order of arrival; they count at the tick they carry, which must not be closed."""
@@ -86,15 +87,15 @@ class Fold:
         target = watermark // self.policy.tick_ms * self.policy.tick_ms
         if target <= self.closed:
             return found
-        for tick, rows in self._due(target):
+        for tick, groups in self._due(target):
             self._pass_time(tick, found)
-            if rows is not None:
-                self._close(tick, rows, found)
+            if groups is not None:
+                self._close(tick, groups, found)
             self.closed = tick
         self._closing = None
         return found
 
-    def _due(self, target: int) -> list[tuple[int, Rows | None]]:
+    def _due(self, target: int) -> list[tuple[int, update.Groups | None]]:
         """Ticks with rows up to `target`, and `target` itself, ascending."""
         if not self.waiting:
             return [(target, None)]
@@ -107,10 +108,8 @@ class Fold:
         if (rows.tick[1:] < rows.tick[:-1]).any():
             rows = rows.take(np.argsort(rows.tick, kind="stable"))
         self._closing = rows
-        starts = np.concatenate(([0], np.flatnonzero(np.diff(rows.tick)) + 1, [len(rows)]))
-        parts: list[tuple[int, Rows | None]] = [
-            (int(rows.tick[a]), rows.take(slice(a, b)))
-            for a, b in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)
+        parts: list[tuple[int, update.Groups | None]] = [
+            *update.grouped(rows, self.policy.tick_ms).ticks()
         ]
         if parts[-1][0] < target:
             parts.append((target, None))
@@ -148,22 +147,37 @@ class Fold:
             )
         accounts.dirty[active] = True
 
-    def _close(self, tick: int, rows: Rows, found: Findings) -> None:
+    def _close(self, tick: int, groups: update.Groups, found: Findings) -> None:
         accounts = self.accounts
-        touched = np.unique(rows.account)
-        update.advance(accounts.state, self.layout, touched, accounts.stamp, tick)
-        update.add(accounts.state, self.layout, rows, tick)
-        accounts.dirty[touched] = True
-        sums = windows.burst_sums(accounts.state, touched)
-        state = accounts.state["burst"][touched]
-        scores = burst.score(state, sums, tick, self.policy.burst)
+        touched, place = groups.accounts()
+        records = accounts.take(touched)
+        update.advance(records, self.layout, accounts.stamp[touched], tick)
+        update.add(records, self.layout, groups, place, tick)
+        sums = windows.burst_sums(records, slice(None))
         self._hold(tick, touched, sums, found)
-        alarmed = np.flatnonzero(scores.alarm).tolist()
-        for place in sorted(alarmed, key=lambda place: accounts.names[touched[place]]):
-            self._alarm(
-                int(touched[place]), state[place : place + 1], sums[place : place + 1], tick, found
-            )
-        accounts.state["burst"][touched] = burst.observe(state, sums, tick, self.policy.burst)
+        self._judge(tick, touched, records["burst"], sums, found)
+        records["burst"] = burst.observe(records["burst"], sums, tick, self.policy.burst)
+        accounts.put(touched, records)
+        accounts.stamp[touched] = tick
+        accounts.dirty[touched] = True
+
+    def _judge(
+        self,
+        tick: int,
+        touched: NDArray[np.int64],
+        state: Any,
+        sums: NDArray[np.float64],
+        found: Findings,
+    ) -> None:
+        """Alarms, in the order of names; most accounts are below the minimum of every window."""
+        loud = np.flatnonzero((sums >= self._minimum).any(axis=(1, 2)))
+        if not len(loud):
+            return
+        scores = burst.score(state[loud], sums[loud], tick, self.policy.burst)
+        names = self.accounts.names
+        for place in sorted(loud[scores.alarm].tolist(), key=lambda place: names[touched[place]]):
+            one = slice(place, place + 1)
+            self._alarm(int(touched[place]), state[one], sums[one], tick, found)
 
     def _hold(
         self, tick: int, touched: NDArray[np.int64], sums: NDArray[np.float64], found: Findings

@@ -1,13 +1,17 @@
-"""Adding the rows of a tick to the account records: grouped, vectorised, integers only.
+"""Adding rows to the account records: grouped once a batch, then tick by tick, integers only.
 
 The inner loop of the fold. Everything added is an integer sum, a maximum or a bit-or, so the
 result does not depend on the order of rows; only the commonest template is decided per tick, on
-the rows of the whole tick.
+the rows of the whole tick. Records are copies of the rows a tick touches, in the order of
+accounts, so that the usual case, all rows in time, adds whole columns without an index.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,47 +20,68 @@ from numpy.typing import NDArray
 from streams.features.layout import SHORT_OUTPUT_TOKENS, Layout, Ring
 from streams.features.rows import Rows
 
-__all__ = ["add", "advance"]
+__all__ = ["Groups", "add", "advance", "grouped"]
 
 
 @dataclass(slots=True)
-class _Groups:
-    """Sums of rows that share an account and a base bucket (g groups)."""
+class Groups:
+    """Sums of rows that share a tick, an account and a base bucket (g groups), ascending."""
 
+    tick: NDArray[np.int64]
     account: NDArray[np.int64]
     ts: NDArray[np.int64]
-    counts: NDArray[np.int64]  # (g, 4): requests, errors, throttled, short outputs
-    tokens: NDArray[np.int64]  # (g, 2)
+    late: NDArray[np.bool_]
+    counts: NDArray[np.uint32]  # (g, 4): requests, errors, throttled, short outputs
+    tokens: NDArray[np.uint64]  # (g, 2)
     distincts: NDArray[np.uint64]  # (g, 3)
-    moderation_sum: NDArray[np.int64] | None
+    moderation_sum: NDArray[np.float32] | None
     moderation_max: NDArray[np.uint8] | None
     quota: NDArray[np.float32] | None
-    unique: bool  # each account stands in one group only
+    template: NDArray[np.uint64] | None  # the account's commonest of the tick, 0 when unknown
+    template_count: NDArray[np.int64] | None
+
+    def accounts(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+        """Accounts of one tick, ascending, and the place in them of each group; see `add`."""
+        if not self.late.any():
+            return self.account, None
+        accounts, place = np.unique(self.account, return_inverse=True)
+        return accounts, place
+
+    def ticks(self) -> Iterator[tuple[int, Groups]]:
+        """The groups of each tick, ascending."""
+        starts = [0, *(np.flatnonzero(self.tick[1:] != self.tick[:-1]) + 1).tolist()]
+        for start, end in zip(starts, [*starts[1:], len(self.tick)], strict=True):
+            part = slice(start, end)
+            columns: list[Any] = [getattr(self, name) for name in _COLUMNS]
+            cut = [None if column is None else column[part] for column in columns]
+            yield int(self.tick[start]), Groups(*cut)
 
 
-def advance(
-    state: Any, layout: Layout, rows: NDArray[np.int64], stamp: NDArray[np.int64], tick: int
-) -> None:
-    """Empty the buckets that windows leave when accounts move from `stamp[rows]` to `tick`."""
-    old_stamp = stamp[rows]
-    stale = old_stamp > 0
-    for ring in layout.rings.values():
-        new = ring.bucket(tick)
-        passed = new - (old_stamp - 1) // ring.width_ms
-        moved = np.flatnonzero(stale & (passed > 0))
-        if not len(moved):
+_COLUMNS = tuple(field.name for field in fields(Groups))
+
+
+def advance(records: Any, layout: Layout, stamp: NDArray[np.int64], tick: int) -> None:
+    """Empty the buckets that windows leave when `records` (n,) move from `stamp` (n,) to `tick`."""
+    last = np.where(stamp > 0, stamp, tick)  # a record that is new has nothing to lose
+    oldest = int(last.min()) - 1
+    for width, buckets, names in _clocks(layout):
+        new = (tick - 1) // width
+        if oldest // width == new:
             continue
-        old = new - passed[moved]
-        steps = np.minimum(passed[moved], ring.buckets)
-        if int(steps.max()) == 1:
-            where, slot = rows[moved], np.full(len(moved), new % ring.buckets)
-        else:
-            age = (np.arange(ring.buckets)[None, :] - old[:, None] - 1) % ring.buckets
-            which, slot = np.nonzero(age < steps[:, None])
-            where = rows[moved][which]
-        for name in _fields(ring):
-            state[name][where, slot] = 0
-    stamp[rows] = tick
+        old = (last - 1) // width
+        age = (np.arange(buckets) - (old[:, None] + 1)) % buckets  # 0: the next slot to be emptied
+        left = age < (new - old)[:, None]
+        for name in names:
+            records[name][left] = 0
+
+
+@lru_cache(maxsize=8)  # of a pure function
+def _clocks(layout: Layout) -> tuple[tuple[int, int, tuple[str, ...]], ...]:
+    """Width, number of buckets, and the fields of all rings that share them."""
+    together: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for ring in layout.rings.values():
+        together[ring.width_ms, ring.buckets] += _fields(ring)
+    return tuple((*clock, tuple(names)) for clock, names in together.items())
 
 
 def _fields(ring: Ring) -> tuple[str, ...]:
@@ -69,48 +94,31 @@ def _fields(ring: Ring) -> tuple[str, ...]:
     return (f"{ring.name}_counts", f"{ring.name}_tokens")
 
 
-def add(state: Any, layout: Layout, rows: Rows, tick: int) -> NDArray[np.int64]:
-    """Add the rows first counted at `tick`, all rings advanced to it by the caller's `advance`.
-
-    Returns the accounts touched, ascending. Late rows go to the bucket of their own time, as far
-    as the ring still holds it.
-    """
-    groups = _grouped(rows, layout.tick_ms, tick)
-    for ring in layout.counts:
-        counts = groups.counts[:, :2] if ring.name == "minute" else groups.counts
-        _sum_into(state, f"{ring.name}_counts", groups, ring, tick, counts)
-        _sum_into(state, f"{ring.name}_tokens", groups, ring, tick, groups.tokens)
-    for ring in layout.distincts:
-        _or_into(state, ring, groups, tick)
-    for ring in layout.moderation:
-        if groups.moderation_sum is not None and groups.moderation_max is not None:
-            _sum_into(state, f"{ring.name}_sum", groups, ring, tick, groups.moderation_sum)
-            _max_into(state, f"{ring.name}_max", groups, ring, tick, groups.moderation_max)
-    if groups.quota is not None:
-        _max_into(state, "quota", groups, layout.templates, tick, groups.quota)
-    _commonest(state, layout.templates, rows, tick)
-    return groups.account if groups.unique else np.unique(groups.account)
-
-
-def _grouped(rows: Rows, tick_ms: int, tick: int) -> _Groups:
-    in_time = bool((rows.ts >= tick - tick_ms).all())
-    if in_time:
-        order = np.argsort(rows.account, kind="stable")
-        key = rows.account[order]
-        change = np.flatnonzero(key[1:] != key[:-1])
+def grouped(rows: Rows, tick_ms: int) -> Groups:
+    """`rows`, ascending by tick, as groups."""
+    base = rows.ts // tick_ms
+    late = base != rows.tick // tick_ms - 1
+    # Tick and account in one number: how many ticks came before, then the account's row.
+    rank = np.cumsum(np.diff(rows.tick, prepend=rows.tick[:1]) != 0)
+    key = rank << np.int64(32) | rows.account
+    if late.any():
+        order = np.lexsort((base, key))
+        base = base[order]
+        key = key[order]
+        new = np.flatnonzero((key[1:] != key[:-1]) | (base[1:] != base[:-1]))
     else:
-        base = rows.ts // tick_ms
-        order = np.lexsort((base, rows.account))
-        account, base = rows.account[order], base[order]
-        change = np.flatnonzero((account[1:] != account[:-1]) | (base[1:] != base[:-1]))
-    first = np.concatenate((np.zeros(1, np.int64), change + 1))
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        new = np.flatnonzero(key[1:] != key[:-1])
+    first = np.concatenate((np.zeros(1, np.int64), new + 1))
+    head = order[first]
     status, completion = rows.status[order], rows.completion[order]
-    counts = np.empty((len(first), 4), np.int64)
+    counts = np.empty((len(first), 4), np.uint32)
     counts[:, 0] = np.diff(np.append(first, len(order)))
-    counts[:, 1] = _reduced((status >= 400) & (status != 429), first)
-    counts[:, 2] = _reduced(status == 429, first)
-    counts[:, 3] = _reduced((completion > 0) & (completion <= SHORT_OUTPUT_TOKENS), first)
-    tokens = np.empty((len(first), 2), np.int64)
+    counts[:, 1] = _counted((status >= 400) & (status != 429), first)
+    counts[:, 2] = _counted(status == 429, first)
+    counts[:, 3] = _counted((completion > 0) & (completion <= SHORT_OUTPUT_TOKENS), first)
+    tokens = np.empty((len(first), 2), np.uint64)
     tokens[:, 0] = np.add.reduceat(rows.prompt[order], first)
     tokens[:, 1] = np.add.reduceat(completion, first)
     distincts = np.empty((len(first), 3), np.uint64)
@@ -120,85 +128,113 @@ def _grouped(rows: Rows, tick_ms: int, tick: int) -> _Groups:
     mixed = (rows.template * np.uint64(0x9E37_79B9_7F4A_7C15)) >> np.uint64(58)
     bit = np.where(rows.template > 0, np.uint64(1) << mixed, np.uint64(0))
     distincts[:, 2] = np.bitwise_or.reduceat(bit[order], first)
-    moderation = rows.moderation
-    return _Groups(
-        rows.account[order[first]],
-        rows.ts[order[first]],
+    scores = None if rows.moderation is None else rows.moderation[order]
+    template, template_count = _commonest(key, rows.template[order], first)
+    return Groups(
+        rows.tick[head],
+        rows.account[head],
+        rows.ts[head],
+        late[head],
         counts,
         tokens,
         distincts,
-        None
-        if moderation is None
-        else np.add.reduceat(moderation[order].astype(np.int64), first, axis=0),
-        None if moderation is None else np.maximum.reduceat(moderation[order], first, axis=0),
+        None if scores is None else _summed(scores, first),
+        None if scores is None else np.maximum.reduceat(scores, first, axis=0),
         None if rows.quota is None else np.maximum.reduceat(rows.quota[order], first),
-        in_time,
+        template,
+        template_count,
     )
 
 
-def _reduced(flags: NDArray[np.bool_], first: NDArray[np.int64]) -> Any:
-    return np.add.reduceat(flags.view(np.uint8), first, dtype=np.int64)
+def _counted(flags: NDArray[np.bool_], first: NDArray[np.int64]) -> Any:
+    return np.add.reduceat(flags.view(np.uint8), first, dtype=np.uint32)
 
 
-def _slots(groups: _Groups, ring: Ring, tick: int) -> tuple[Any, Any]:
-    """Which groups the ring still holds, and their slots."""
-    current = ring.bucket(tick)
-    if groups.unique:
-        return slice(None), np.full(len(groups.account), current % ring.buckets)
-    bucket = groups.ts // ring.width_ms
-    held = np.flatnonzero((bucket > current - ring.buckets) & (bucket <= current))
-    return held, bucket[held] % ring.buckets
+def _summed(scores: NDArray[np.uint8], first: NDArray[np.int64]) -> NDArray[np.float32]:
+    sums: NDArray[np.int64] = np.add.reduceat(scores, first, axis=0, dtype=np.int64)
+    return sums.astype(np.float32)
 
 
-def _sum_into(state: Any, name: str, groups: _Groups, ring: Ring, tick: int, values: Any) -> None:
-    held, slot = _slots(groups, ring, tick)
-    field = state[name]
-    values = values[held].astype(field.dtype)
-    if groups.unique:
-        field[groups.account, slot] += values
-    else:
-        np.add.at(field, (groups.account[held], slot), values)
+def _commonest(
+    key: NDArray[np.int64], template: NDArray[np.uint64], first: NDArray[np.int64]
+) -> tuple[NDArray[np.uint64] | None, NDArray[np.int64] | None]:
+    """The commonest template of each key and its count, at the first group of the key.
+
+    Of several the smallest; rows without one are left out. None when there is none at all.
+    """
+    known = np.flatnonzero(template)
+    if not len(known):
+        return None, None
+    keys, template = key[known], template[known]
+    order = np.lexsort((template, keys))
+    keys, template = keys[order], template[order]
+    new_pair = np.flatnonzero((keys[1:] != keys[:-1]) | (template[1:] != template[:-1])) + 1
+    start = np.concatenate((np.zeros(1, np.int64), new_pair))
+    count = np.diff(np.append(start, len(keys)))
+    keys, template = keys[start], template[start]
+    best = np.lexsort((template, -count, keys))
+    top = best[np.concatenate(([True], keys[best][1:] != keys[best][:-1]))]
+    place = np.searchsorted(key[first], keys[top])
+    commonest, times = np.zeros(len(first), np.uint64), np.zeros(len(first), np.int64)
+    commonest[place], times[place] = template[top], count[top]
+    return commonest, times
 
 
-def _or_into(state: Any, ring: Ring, groups: _Groups, tick: int) -> None:
-    held, slot = _slots(groups, ring, tick)
-    field, values = state[ring.name], groups.distincts[held]
-    if field.dtype == np.uint32:  # fold 64 bits to 32
-        values = ((values >> np.uint64(32)) | values).astype(np.uint32)
-    np.bitwise_or.at(field, (groups.account[held], slot), values)
+def add(
+    records: Any, layout: Layout, groups: Groups, place: NDArray[np.int64] | None, tick: int
+) -> None:
+    """Add the groups of one tick to `records` that `advance` brought to it.
+
+    `place` is the record of each group; None when group i belongs to record i and none is late.
+    Late groups go to the bucket of their own time, as far as the ring still holds it.
+    """
+
+    def put(operation: np.ufunc, ring: Ring, name: str, values: Any) -> None:
+        field, current = records[name], ring.bucket(tick)
+        if place is None:
+            column = field[:, current % ring.buckets]
+            operation(column, values, out=column)
+        else:
+            bucket = groups.ts // ring.width_ms
+            held = np.flatnonzero((bucket > current - ring.buckets) & (bucket <= current))
+            operation.at(field, (place[held], bucket[held] % ring.buckets), values[held])
+
+    tokens = groups.tokens.astype(np.uint32)
+    for ring in layout.counts:
+        counts = groups.counts[:, :2] if ring.name == "minute" else groups.counts
+        put(np.add, ring, f"{ring.name}_counts", counts)
+        put(np.add, ring, f"{ring.name}_tokens", groups.tokens if ring.name == "day" else tokens)
+    folded = (groups.distincts >> np.uint64(32) | groups.distincts).astype(np.uint32)
+    for ring in layout.distincts:
+        words = folded if ring.name == "five_distinct" else groups.distincts
+        put(np.bitwise_or, ring, ring.name, words)
+    if groups.moderation_sum is not None:
+        for ring in layout.moderation:
+            put(np.add, ring, f"{ring.name}_sum", groups.moderation_sum)
+            put(np.maximum, ring, f"{ring.name}_max", groups.moderation_max)
+    if groups.quota is not None:
+        put(np.maximum, layout.templates, "quota", groups.quota)
+    if groups.template is not None:
+        _vote(records, layout.templates, groups, place, tick)
 
 
-def _max_into(state: Any, name: str, groups: _Groups, ring: Ring, tick: int, values: Any) -> None:
-    held, slot = _slots(groups, ring, tick)
-    np.maximum.at(state[name], (groups.account[held], slot), values[held])
-
-
-def _commonest(state: Any, ring: Ring, rows: Rows, tick: int) -> None:
+def _vote(
+    records: Any, ring: Ring, groups: Groups, place: NDArray[np.int64] | None, tick: int
+) -> None:
     """Keep a candidate for the commonest template of each bucket (Boyer and Moore's majority vote).
 
     The weight is a lower bound of the candidate's count, exact when it was never contested.
     """
-    known = np.flatnonzero(rows.template)
-    if not len(known):
-        return
-    account, template = rows.account[known], rows.template[known]
-    order = np.lexsort((template, account))
-    account, template = account[order], template[order]
-    new_pair = np.concatenate(
-        ([True], (account[1:] != account[:-1]) | (template[1:] != template[:-1]))
-    )
-    start = np.flatnonzero(new_pair)
-    count = np.diff(np.append(start, len(account)))
-    account, template = account[start], template[start]
-    best = np.lexsort((template, -count, account))
-    account, template, count = account[best], template[best], count[best]
-    top = np.concatenate(([True], account[1:] != account[:-1]))
-    account, template, count = account[top], template[top], count[top]
-    slot = np.full(len(account), ring.bucket(tick) % ring.buckets)
-    held = state["templates_candidate"][account, slot]
-    weight = state["templates_weight"][account, slot].astype(np.int64)
+    assert groups.template is not None
+    assert groups.template_count is not None
+    told = np.flatnonzero(groups.template)
+    where = told if place is None else place[told]
+    template, count = groups.template[told], groups.template_count[told]
+    slot = ring.bucket(tick) % ring.buckets
+    held = records["templates_candidate"][where, slot]
+    weight = records["templates_weight"][where, slot].astype(np.int64)
     same = held == template
     taken = ~same & (count > weight)
-    state["templates_candidate"][account, slot] = np.where(taken, template, held)
+    records["templates_candidate"][where, slot] = np.where(taken, template, held)
     weight = np.where(same, weight + count, np.abs(weight - count))
-    state["templates_weight"][account, slot] = weight.astype(np.uint32)
+    records["templates_weight"][where, slot] = weight.astype(np.uint32)

@@ -12,15 +12,23 @@ from streams.features.layout import COUNTS, DISTINCTS, MINUTE, MINUTE_COUNTS, TO
 from streams.features.rows import SCORE_UNIT
 from streams.features.update import advance
 
-__all__ = ["WINDOW_NAMES", "burst_sums", "features", "five_minute_sums", "standing_at", "totals"]
+__all__ = [
+    "WINDOW_NAMES",
+    "burst_sums",
+    "features",
+    "five_minute_sums",
+    "requests_of_five_minutes",
+    "standing_at",
+    "totals",
+]
 
 #: Suffix of a feature's name by ring.
 WINDOW_NAMES: Final = {"minute": "1m", "five": "5m", "hour": "1h", "day": "24h"}
 
 
-def burst_sums(state: Any, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def burst_sums(state: Any, rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:
     """(n, 3, 2): requests and tokens over the windows of 1, 5 and 60 minutes."""
-    sums = np.empty((len(rows), 3, 2), np.float64)
+    sums = np.empty((len(state["minute_counts"][rows]), 3, 2), np.float64)
     for place, ring in enumerate(("minute", "five", "hour")):
         sums[:, place, 0] = state[f"{ring}_counts"][rows, :, 0].sum(axis=1, dtype=np.int64)
         sums[:, place, 1] = state[f"{ring}_tokens"][rows].sum(axis=(1, 2), dtype=np.int64)
@@ -40,6 +48,19 @@ def five_minute_sums(
     return sums
 
 
+def requests_of_five_minutes(
+    state: Any, stamp: NDArray[np.int64], rows: NDArray[np.int64], tick: int
+) -> NDArray[np.int64]:
+    """(n,) requests of the window of five minutes that ends at `tick`, whenever last touched."""
+    newest = ((stamp[rows] - 1) // MINUTE)[:, None]
+    bucket = newest - (newest - np.arange(5)) % 5  # which minute each slot stands for
+    held = bucket > (tick - 1) // MINUTE - 5
+    requests: NDArray[np.int64] = (state["five_counts"][rows, :, 0] * held).sum(
+        axis=1, dtype=np.int64
+    )
+    return requests
+
+
 def totals(state: Any, layout: Layout) -> dict[str, NDArray[np.uint64]]:
     """The few sums that `account_state` shows as columns, (n,) each."""
     result = {
@@ -57,9 +78,9 @@ def standing_at(
     state: Any, layout: Layout, stamp: NDArray[np.int64], rows: NDArray[np.int64], tick: int
 ) -> Any:
     """A copy of the records of `rows`, moved on to `tick` as if they had been touched then."""
-    copy, stamps = state[rows].copy(), stamp[rows].copy()
-    advance(copy, layout, np.arange(len(rows)), stamps, tick)
-    return copy
+    records = state[rows]
+    advance(records, layout, stamp[rows], tick)
+    return records
 
 
 def features(state: Any, layout: Layout) -> dict[str, NDArray[np.float64]]:

@@ -18,9 +18,10 @@ from faust.types import TP
 
 from streams.events.letters import DeadLetter
 from streams.ingest.gaps import Gap, load_gaps, store_gap
-from streams.ingest.partition import Context, Partition
+from streams.ingest.partition import Context, Partition, Superseded
 from streams.ingest.transport import Fetch
 from streams.status import Status
+from streams.storage.retry import Interrupted
 
 __all__ = ["Ingest"]
 
@@ -30,15 +31,21 @@ T = TypeVar("T")
 #: Sends dead letters of a partition on to their topic; returns when the broker has them.
 SendLetters = Callable[[Sequence[DeadLetter], int], Awaitable[None]]
 
+#: Has Kafka deliver a partition again from an offset on.
+GoBack = Callable[[int, int], Awaitable[None]]
+
 
 class Ingest:
     """The partitions assigned to this worker."""
 
-    def __init__(self, context: Context, status: Status, send_letters: SendLetters) -> None:
+    def __init__(
+        self, context: Context, status: Status, send_letters: SendLetters, go_back: GoBack
+    ) -> None:
         self.context = context
         self.status = status
         self.partitions: dict[int, Partition] = {}
         self._send_letters = send_letters
+        self._go_back = go_back
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pulse-ingest")
         self._busy = asyncio.Lock()
         self.gaps: list[Gap] | None = None
@@ -96,8 +103,13 @@ class Ingest:
         self.gaps = [gap, *(self.gaps or [])]
 
     async def revoke(self, revoked: Iterable[TP]) -> None:
-        """Give partitions up; one that comes back is rebuilt from what the store then holds."""
+        """Give partitions up; one that comes back is rebuilt from what the store then holds.
+
+        A write that waits for the store is given up: another worker will do it.
+        """
+        self.context.interrupt.set()
         async with self._busy:
+            self.context.interrupt.clear()
             for tp in revoked:
                 self.partitions.pop(tp.partition, None)
 
@@ -107,13 +119,28 @@ class Ingest:
             part = self.partitions.get(fetch.partition)
             if part is None or (not part.fresh and fetch.next_offset <= part.marker):
                 return  # no longer ours, or delivered again and all of it stored
-            batch = await self._run(lambda: part.prepare(fetch.messages, fetch.next_offset))
-            if letters := part.new_letters(batch):
-                await self._send_letters(letters, fetch.partition)
-            started = time.monotonic()
-            counts = await self._run(lambda: part.commit(batch))
-            self.status.stored(batch, counts, (time.monotonic() - started) * 1000)
-            await self._run(part.maybe_snapshot)
+            if not part.fresh and (fetch.follows or 0) > part.marker:
+                await self._go_back(fetch.partition, part.marker)
+                return  # a fetch before this one was dropped
+            try:
+                await self._store(part, fetch)
+            except Interrupted:
+                self.partitions.pop(fetch.partition, None)  # a rebalance is under way
+            except Superseded as error:
+                _log.error("%s", error)
+                part = await self._run(lambda: Partition(self.context, fetch.partition))
+                self.partitions[fetch.partition] = part
+                await self._go_back(fetch.partition, part.marker)
+
+    async def _store(self, part: Partition, fetch: Fetch) -> None:
+        messages = fetch.messages if part.fresh else fetch.messages.since(part.marker)
+        batch = await self._run(lambda: part.prepare(messages, fetch.next_offset))
+        if letters := part.new_letters(batch):
+            await self._send_letters(letters, fetch.partition)
+        started = time.monotonic()
+        counts = await self._run(lambda: part.commit(batch))
+        self.status.stored(batch, counts, (time.monotonic() - started) * 1000)
+        await self._run(part.maybe_snapshot)
 
     async def close(self, *, snapshot: bool) -> None:
         """Finish what is under way; with `snapshot`, spare the next start the rebuild."""

@@ -7,6 +7,7 @@ worker would go on. A crash anywhere in between is made good by `recover`.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from streams.errors import PulseError
 from streams.events.decode import Messages, decode
 from streams.events.letters import DeadLetter
 from streams.features import snapshot as snapshots
@@ -28,7 +30,11 @@ from streams.ingest.sink import Known, store_findings
 from streams.ingest.times import TimeRules
 from streams.storage.base import Store
 
-__all__ = ["Batch", "Context", "Counts", "Partition"]
+__all__ = ["Batch", "Context", "Counts", "Partition", "Superseded"]
+
+
+class Superseded(PulseError):
+    """Another worker has stored this partition further than this one knew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,9 @@ class Context:
     dedup_window_ms: int
     dedup_capacity: int
     snapshot_every_s: float
+    lease_s: float  # after this long without a write, make sure that nobody else has written
+    #: Set while a partition is being given up: writes that wait for the store end then.
+    interrupt: threading.Event = field(default_factory=threading.Event)
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
 
 
@@ -112,6 +121,7 @@ class Partition:
         self.marker = state.marker or 0
         self._places, self._letters = state.places, state.letters
         self._known = Known.load(context.store, self.number, state.after)
+        self._stored_at = time.monotonic()
         self._snapshot_due = time.monotonic() + context.snapshot_every_s
         token = f"{context.stream_id}:{self.number}:recovered:{state.after}"
         store_findings(
@@ -137,8 +147,10 @@ class Partition:
         kept &= ~self._stored_before(identities, events, kept)
         counts.dead = len(letters)
         counts.duplicates = int(len(kept) - kept.sum() - refused.sum())
-        newest = max(messages.times)
-        heartbeats = [(row, context.times.believed(ms, newest)) for row, ms in decoded.heartbeats]
+        heartbeats = [
+            (row, context.times.believed(ms, broker))  # its own message's, however fetches are cut
+            for (row, ms), broker in zip(decoded.heartbeats, decoded.heartbeat_times, strict=True)
+        ]
         if not kept.all():
             before = np.concatenate(([0], np.cumsum(kept)))
             heartbeats = [(int(before[row]), ms) for row, ms in heartbeats]
@@ -154,7 +166,7 @@ class Partition:
             identities=identities,
             heartbeats=heartbeats,
             letters=letters,
-            broker_time=newest,
+            broker_time=max(messages.times),
             counts=counts,
         )
 
@@ -179,6 +191,7 @@ class Partition:
     def commit(self, batch: Batch) -> Counts:
         """Store a prepared batch whole; returns what became of it."""
         context, counts = self.context, batch.counts
+        self._make_sure()
         now_ms = context.now_ms()
         ts = _millis(batch.events)
         if len(ts):
@@ -211,6 +224,22 @@ class Partition:
             store_findings(context.store, found, self._known, self.number, token, context.now_ms())
         self._store_marker(batch, now_ms)
         return counts
+
+    def _make_sure(self) -> None:
+        """A worker that slept through the loss of its partition must not write to it."""
+        if time.monotonic() - self._stored_at < self.context.lease_s:
+            return
+        rows = self.context.store.query(
+            "SELECT max(next_offset) AS next FROM ingest_log "
+            "WHERE stream_id = {stream_id} AND kafka_partition = {partition}",
+            {"stream_id": self.context.stream_id, "partition": self.number},
+        )
+        stored = int(rows.column("next")[0].as_py() or 0)
+        if stored > self.marker:
+            raise Superseded(
+                f"partition {self.number}: another worker has stored up to offset {stored}, this "
+                f"one was at {self.marker}; it goes on from there"
+            )
 
     def _store_events(self, rows: pa.Table, batch: Batch, token: str) -> None:
         if self._places:
@@ -252,6 +281,7 @@ class Partition:
         token = f"{context.stream_id}:{self.number}:{batch.first_offset}:{batch.next_offset}:marker"
         context.store.insert("ingest_log", pa.table(row), token)
         self.position = self.marker = batch.next_offset
+        self._stored_at = time.monotonic()
         self.fresh = False
         if self._places or self._letters:
             self._places = {place for place in self._places if place[0] >= self.marker}

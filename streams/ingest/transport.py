@@ -31,7 +31,16 @@ FETCH_WAIT_MS = 100
 class Fetch:
     """All records of one partition and fetch, in the shape of a single record."""
 
-    __slots__ = ("messages", "next_offset", "offset", "partition", "size", "timestamp", "topic")
+    __slots__ = (
+        "follows",
+        "messages",
+        "next_offset",
+        "offset",
+        "partition",
+        "size",
+        "timestamp",
+        "topic",
+    )
 
     timestamp_type = 0
     headers: tuple[()] = ()
@@ -44,6 +53,8 @@ class Fetch:
         self.offset: int = records[0].offset
         self.next_offset: int = records[-1].offset + 1
         self.timestamp: int = records[-1].timestamp
+        #: Where the fetch before this one ended; None right after a seek to where Kafka knew.
+        self.follows: int | None = None
         self.messages = Messages(
             [record.value for record in records],
             [record.offset for record in records],
@@ -94,6 +105,16 @@ class FetchConsumer(FaustConsumer):  # type: ignore[misc]
     with the assigned partitions, and `markers()`.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._handed_out: dict[TP, int] = {}
+
+    def _to_message(self, tp: TP, record: Any) -> Any:
+        if isinstance(record, Fetch):
+            record.follows = self._handed_out.get(tp)
+            self._handed_out[tp] = record.next_offset
+        return super()._to_message(tp, record)
+
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _PromptThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -134,6 +155,7 @@ class FetchConsumer(FaustConsumer):  # type: ignore[misc]
     async def perform_seek(self) -> None:
         """Go to the committed offsets, then, for events, to where the store ends."""
         await super().perform_seek()
+        self._handed_out.clear()
         positions: Callable[[set[TP]], Awaitable[dict[TP, int]]] = self.app.positions
         mine = {tp for tp in self.assignment() if tp.topic == self._events}
         wanted = await positions(mine)
@@ -143,7 +165,12 @@ class FetchConsumer(FaustConsumer):  # type: ignore[misc]
             if first > offset:
                 await self.app.worker.ingest.lost(tp.partition, offset, first)
             if tp in self.assignment():
-                await self.seek(tp, max(offset, first))
+                await self.go_to(tp, max(offset, first))
+
+    async def go_to(self, tp: TP, offset: int) -> None:
+        """Fetch from `offset` on."""
+        self._handed_out[tp] = offset
+        await self.seek(tp, offset)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         """Records by partition; a small fetch waits a moment for more: inserts are fewer."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -17,11 +18,15 @@ import pyarrow as pa
 from streams.errors import PulseError, StoreUnavailable
 from streams.storage.base import Parameters, Store
 
-__all__ = ["RetryingStore", "Stopped"]
+__all__ = ["Interrupted", "RetryingStore", "Stopped"]
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT_S = 0.05
 T = TypeVar("T")
+
+
+class Interrupted(PulseError):
+    """What should have been stored is no longer this worker's to store."""
 
 
 class Stopped(PulseError):
@@ -34,6 +39,8 @@ class RetryingStore:
     def __init__(self, store: Store, stop: threading.Event, longest_wait_s: float) -> None:
         self.store = store
         self.trouble = ""
+        #: Set while a write that waits should be given up, because its partition goes.
+        self.interrupt = threading.Event()
         self._stop = stop
         self._longest_wait_s = longest_wait_s
 
@@ -62,6 +69,8 @@ class RetryingStore:
         while True:
             if self._stop.is_set():
                 raise Stopped("stopped before the store had taken everything; Kafka keeps the rest")
+            if self.interrupt.is_set() and self.trouble:
+                raise Interrupted("the partition went to another worker")
             try:
                 result = call()
             except StoreUnavailable as error:
@@ -70,5 +79,11 @@ class RetryingStore:
             else:
                 self.trouble = ""
                 return result
-            self._stop.wait(wait * random.uniform(0.8, 1.2))
+            self._wait(wait * random.uniform(0.8, 1.2))
             wait = min(2 * wait, self._longest_wait_s)
+
+    def _wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self.interrupt.is_set():
+            if self._stop.wait(min(left, 0.1)):
+                return

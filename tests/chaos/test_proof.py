@@ -75,7 +75,7 @@ def test_a_deleted_row_is_lost_and_leaves_the_roll_up(store: ChdbStore, expected
     assert account in verdict.roll_up[0]
 
 
-def test_a_doubled_row_is_doubled_and_leaves_the_roll_up(
+def test_a_doubled_row_is_doubled_and_after_a_merge_still_seen_in_the_roll_up(
     store: ChdbStore, expected: Expected
 ) -> None:
     account, event = next(iter(expected.events))
@@ -85,18 +85,23 @@ def test_a_doubled_row_is_doubled_and_leaves_the_roll_up(
     )
     verdict = judged(store, expected)
     assert verdict.doubled == [f"event {(account, event)} stored 2 times"]
+    store.command("SYSTEM START MERGES events")
+    store.command("OPTIMIZE TABLE events FINAL")
+    verdict = judged(store, expected)
+    assert verdict.doubled == []
     assert len(verdict.roll_up) == 1
+    assert "too many by 1 requests" in verdict.roll_up[0]
 
 
 def test_a_lost_and_a_doubled_dead_letter(store: ChdbStore, expected: Expected) -> None:
     first, second = sorted(expected.letters)[:2]
     row = "kafka_partition = {p} AND kafka_offset = {o} AND line = {l}"
+    store.command(f"DELETE FROM dead_letters WHERE {row}", dict(zip("pol", second, strict=True)))
     store.command("SYSTEM STOP MERGES dead_letters")
     store.command(
         f"INSERT INTO dead_letters SELECT * FROM dead_letters WHERE {row}",
         dict(zip("pol", first, strict=True)),
     )
-    store.command(f"DELETE FROM dead_letters WHERE {row}", dict(zip("pol", second, strict=True)))
     verdict = judged(store, expected)
     assert verdict.lost == [f"dead letter of {second}"]
     assert verdict.doubled == [f"dead letter of {first} stored 2 times"]
@@ -104,8 +109,8 @@ def test_a_lost_and_a_doubled_dead_letter(store: ChdbStore, expected: Expected) 
 
 def test_a_missing_batch_leaves_a_gap(store: ChdbStore, expected: Expected) -> None:
     store.command(
-        "INSERT INTO ingest_log (stream_id, kafka_partition, first_offset, next_offset, stored) "
-        "VALUES ('stream-1', 1, 5000, 5010, 3)"
+        "INSERT INTO ingest_log (stream_id, kafka_partition, first_offset, next_offset, stored, "
+        "stored_at) VALUES ('stream-1', 1, 5000, 5010, 3, now64(3))"
     )
     verdict = judged(store, expected)
     assert "partition 1: a batch ends at" in verdict.markers[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from streams.ingest.partition import Partition
+from streams.ingest.partition import Partition, Superseded
 from streams.storage.base import Parameters, Store
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
@@ -160,5 +160,22 @@ def test_a_second_stream_of_the_same_events_changes_nothing(tmp_path: Path) -> N
         for name in first:
             if name != "dead_letters":
                 assert again[name] == first[name]
+    finally:
+        store.close()
+
+
+def test_a_worker_that_slept_through_its_loss_writes_nothing(tmp_path: Path) -> None:
+    store = ChdbStore(tmp_path)
+    try:
+        migrate(store)
+        values = messages()
+        sleeper = Partition(context(store, lease_s=0.0), 0)
+        feed(sleeper, values[:50], 0)
+        successor = Partition(context(store), 0)
+        feed(successor, values[50:120], 50)
+        before = tables(store)
+        with pytest.raises(Superseded, match=r"stored up to offset 120, this one was at 50"):
+            feed(sleeper, values[50:90], 50)
+        assert tables(store) == before
     finally:
         store.close()

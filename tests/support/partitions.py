@@ -47,6 +47,7 @@ def context(
         "dedup_window_ms": 600_000,
         "dedup_capacity": 1_000_000,
         "snapshot_every_s": 3600.0,
+        "lease_s": 3600.0,
     }
     return Context(**(values | changed))
 

@@ -187,6 +187,7 @@ def test_heartbeats_stand_before_the_row_that_follows() -> None:
     result = decoded([beat, line(event_id="a"), beat, message, b"{broken", beat + b"\n"])
     assert ids(result) == ["a", "b"]
     assert result.heartbeats == [(0, 12345), (1, 12345), (1, 12345), (2, 12345), (2, 12345)]
+    assert result.heartbeat_times == [99] * 5
     assert len(result.dead) == 1
 
 

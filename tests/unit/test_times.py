@@ -95,6 +95,13 @@ def test_the_account_was_created_in_a_time_that_can_be_stored(
     assert judged(rules, [line(BROKER, account_created_at=0)])[1] == []
 
 
+def test_a_heartbeat_is_believed_no_further_than_an_event() -> None:
+    assert LIVE.believed(BROKER + 300_000, BROKER) == BROKER + 300_000
+    assert LIVE.believed(BROKER + DAY, BROKER) == BROKER + 300_000
+    assert LIVE.believed(5, BROKER) == 5
+    assert REPLAY.believed(BROKER + DAY, BROKER) == BROKER + DAY
+
+
 def test_a_letter_has_the_bytes_and_the_place_of_its_line() -> None:
     old = line(1, org_id="o")
     values = [line(BROKER), line(BROKER) + b"\n\n" + old + b"\r\n" + line(BROKER)]
