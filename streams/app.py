@@ -26,6 +26,7 @@ from faust.types import TP
 
 from detectors import burst
 from streams.alerting.incidents import Rules
+from streams.broker.admin import MAX_MESSAGE_BYTES
 from streams.broker.connection import faust_arguments
 from streams.events.letters import DeadLetter, letter_id
 from streams.features.fold import Policy
@@ -44,6 +45,8 @@ __all__ = ["PulseApp", "Worker", "policy_of"]
 _log = logging.getLogger(__name__)
 _DAY_MS = 86_400_000
 _FIRST_WAIT_S = 0.2
+#: What of a dead letter fits into one message of its topic, beside headers and framing.
+_LETTER_BYTES = MAX_MESSAGE_BYTES - 16 * 1024
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -148,6 +151,7 @@ class Worker:
             consumer_auto_offset_reset="earliest",
             consumer_group_instance_id=settings.worker or None,
             consumer_max_fetch_size=settings.fetch_bytes,
+            producer_max_request_size=MAX_MESSAGE_BYTES,
             ConsumerScheduler=scheduler_for(settings.topic),
             stream_buffer_maxsize=4,
             stream_wait_empty=False,
@@ -232,9 +236,13 @@ class Worker:
         for letter in letters:
             place = f"{self.settings.topic}/{partition}/{letter.offset}/{letter.line}"
             headers = {"place": place, "reason": letter.reason, "sentence": letter.sentence}
+            if len(letter.content) > _LETTER_BYTES:
+                headers["cut"] = (
+                    f"{_LETTER_BYTES} of {len(letter.content)} bytes; the store has all"
+                )
             future = await self._letters.send(
                 key=letter_id(self._stream_id, partition, letter).encode(),
-                value=letter.content,
+                value=letter.content[:_LETTER_BYTES],
                 headers={key: text.encode() for key, text in headers.items()},
             )
             sent.append(future)

@@ -7,6 +7,7 @@ from the same columns read back, so both ways make the same numbers.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -106,9 +107,9 @@ def rows_from_table(table: pa.Table, account: NDArray[np.int64], tick: NDArray[n
         status=_integers(table, "status").astype(np.uint16),
         prompt=_integers(table, "prompt_tokens"),
         completion=_integers(table, "completion_tokens"),
-        address=_hashed(table, "ip_hash", _bit),
-        user=_hashed(table, "end_user", _bit),
-        template=_hashed(table, "template", _fingerprint),
+        address=_hashed(table, "ip_hash", _bits),
+        user=_hashed(table, "end_user", _bits),
+        template=_hashed(table, "template", _fingerprints),
         quota=_quota(table),
         moderation=_moderation(table),
     )
@@ -138,15 +139,24 @@ def word_codes(table: pa.Table, name: str) -> tuple[NDArray[np.int64], list[str]
     return np.concatenate(codes), words
 
 
-def _hashed(table: pa.Table, name: str, hashed: Any) -> NDArray[np.uint64]:
+def _hashed(
+    table: pa.Table, name: str, hashed: Callable[[list[str]], NDArray[np.uint64]]
+) -> NDArray[np.uint64]:
     codes, words = word_codes(table, name)
-    if len(words) == 1:
-        return np.full(len(codes), hashed(words[0]), np.uint64)
-    return np.fromiter(map(hashed, words), np.uint64, len(words))[codes]
+    return hashed(words)[codes]
 
 
-def _bit(word: str) -> int:
-    return 1 << (zlib.crc32(word.encode()) & 63) if word else 0
+def _bits(words: list[str]) -> NDArray[np.uint64]:
+    """One bit of 64 for each of these distinct words, none for the empty one."""
+    hashes = np.fromiter(map(zlib.crc32, map(str.encode, words)), np.uint64, len(words))
+    bits = np.uint64(1) << (hashes & np.uint64(63))
+    if "" in words:
+        bits[words.index("")] = 0
+    return bits
+
+
+def _fingerprints(words: list[str]) -> NDArray[np.uint64]:
+    return np.fromiter(map(_fingerprint, words), np.uint64, len(words))
 
 
 def _fingerprint(word: str) -> int:

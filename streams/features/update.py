@@ -53,7 +53,7 @@ class Groups:
         for start, end in zip(starts, [*starts[1:], len(self.tick)], strict=True):
             part = slice(start, end)
             columns: list[Any] = [getattr(self, name) for name in _COLUMNS]
-            cut = [None if column is None else column[part] for column in columns]
+            cut: list[Any] = [None if column is None else column[part] for column in columns]
             yield int(self.tick[start]), Groups(*cut)
 
 

@@ -94,7 +94,9 @@ def recover(
     state.places = _places(store, "events", unfinished)
     state.letters = _places(store, "dead_letters", unfinished)
     if state.places:
-        _mend_roll_up(store, unfinished)
+        _mend_roll_up(store, _UNFINISHED, unfinished)
+    if marker is None:
+        _mend_roll_up(store, _LEFT_BEHIND, unfinished)
     _remember_identities(store, state, unfinished)
     return state
 
@@ -183,13 +185,20 @@ def _places(store: Store, table: str, parameters: dict[str, str | int]) -> set[t
 _UNFINISHED = (
     "stream_id = {stream_id} AND kafka_partition = {partition} AND kafka_offset >= {marker}"
 )
+#: What an earlier stream may have left half done: batches follow each other, so only what arrived
+#: after the last one that was finished (a minute is for clocks that differ).
+_LEFT_BEHIND = (
+    "stream_id != {stream_id} AND kafka_partition = {partition} AND arrived_at >= "
+    "(SELECT max(stored_at) - INTERVAL 1 MINUTE FROM ingest_log "
+    "WHERE kafka_partition = {partition})"
+)
 _SUMS = ("requests", "prompt_tokens", "completion_tokens", "errors", "throttled", "short_outputs")
 
 
-def _mend_roll_up(store: Store, parameters: dict[str, str | int]) -> None:
+def _mend_roll_up(store: Store, where: str, parameters: dict[str, str | int]) -> None:
     """A process that dies between the part of `events` and that of its view leaves them apart: add
-    the difference (modulo 2^64, as the sums are) for the minutes the unfinished batch touched."""
-    touched = f"SELECT account_id, toStartOfMinute(ts) FROM events WHERE {_UNFINISHED}"
+    the difference (modulo 2^64, as the sums are) for the minutes that rows `where` touch."""
+    touched = f"SELECT account_id, toStartOfMinute(ts) FROM events WHERE {where}"
     differences = ", ".join(f"raw.{name} - sums.{name} AS {name}" for name in _SUMS)
     same = " AND ".join(f"raw.{name} = sums.{name}" for name in _SUMS)
     store.command(

@@ -21,8 +21,9 @@ from streams.ingest.recovery import recover
 from streams.storage import migrations
 from streams.storage.chdb_store import ChdbStore
 from tests.bench.measure import Spent, order, report, rss_bytes, spent_since
-from tests.bench.stages import context, fetches
+from tests.bench.stages import fetches
 from tests.bench.traffic import Traffic
+from tests.support.partitions import context
 
 _FETCH = 35_000  # events: 16 MiB
 _WARM_RATE = 100_000.0  # accounts a second of event time while all are made known
@@ -42,7 +43,7 @@ def _main() -> None:
 def _measure(what: dict[str, Any], data: Path) -> dict[str, object]:
     store = ChdbStore(data)
     migrations.migrate(store)
-    part = Partition(context(store), 0)
+    part = Partition(context(store, dedup_capacity=20_000_000), 0)
     traffic = Traffic(what["accounts"])
     _take(part, fetches(traffic, 1, _FETCH, 200)[0])  # everything imported and allocated once
     before = _settled()

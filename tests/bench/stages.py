@@ -15,41 +15,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from streams.app import policy_of
 from streams.events.decode import Messages
 from streams.features.fold import Fold
 from streams.ingest import partition as partition_module
 from streams.ingest import tables
-from streams.ingest.partition import Context, Partition
-from streams.ingest.times import TimeRules
-from streams.settings import Settings
+from streams.ingest.partition import Partition
 from streams.storage import migrations
-from streams.storage.base import Store
 from streams.storage.chdb_store import ChdbStore
 from streams.traffic.packing import Packer
 from tests.bench.measure import Spent, order, report, spent_since
 from tests.bench.traffic import Traffic
+from tests.support.partitions import context
 
-__all__ = ["context", "fetches"]
-
-
-def context(store: Store) -> Context:
-    """A replaying worker's context with the default settings."""
-    settings = Settings()
-    return Context(
-        store=store,
-        policy=policy_of(settings),
-        topic="usage.events",
-        stream_id="bench",
-        stream_registered=0,
-        worker="",
-        times=TimeRules(replay=True, max_ahead_ms=0, retention_ms=0),
-        lateness_ms=round(settings.lateness * 1000),
-        late_limit_ms=round(settings.late_limit * 1000),
-        dedup_window_ms=round(settings.dedup_window * 1000),
-        dedup_capacity=settings.dedup_capacity,
-        snapshot_every_s=3600.0,
-    )
+__all__ = ["fetches"]
 
 
 def fetches(
@@ -93,11 +71,13 @@ class _Clock:
 
 def _main() -> None:
     what = order()
-    parts = fetches(Traffic(1000), what["fetches"] + 1, what["events"], what["per_message"])
+    parts = fetches(
+        Traffic(what["accounts"]), what["fetches"] + 1, what["events"], what["per_message"]
+    )
     with tempfile.TemporaryDirectory(prefix="pulse-bench-") as directory:
         store = ChdbStore(Path(directory))
         migrations.migrate(store)
-        part = Partition(context(store), 0)
+        part = Partition(context(store, dedup_capacity=20_000_000), 0)
         _take(part, parts[0])
         clock = _Clock()
         for owner, name, stage in (

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos [--rounds N] [--seed S]`: exit code 1 with the differing ids when a proof fails."""
+"""`python -m tests.chaos [--rounds N] [--seed S]`: exit code 1 and what differs, or 0."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def main() -> int:
     try:
         result = chaos(plan, directory, lambda line: print(line, flush=True))
         print(
-            f"{result.events:,} events, {result.letters:,} dead letters, {result.incidents} incidents, "
-            f"{plan.rounds} rounds in {result.seconds:.0f} s"
+            f"{result.events:,} events, {result.letters:,} dead letters, "
+            f"{result.incidents} incidents, {plan.rounds} rounds in {result.seconds:.0f} s"
         )
         print(result.verdict.line())
         for line in result.verdict.details():

@@ -1,4 +1,4 @@
-"""What can go wrong in a round: each fault does its damage, lets traffic flow, and makes it good."""
+"""What can go wrong in a round: each fault does its damage, waits, and makes it good."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from streams.events.decode import Messages
 from streams.events.letters import REASONS
@@ -64,15 +65,21 @@ def accounted(store: Store, sent: Mapping[int, Case]) -> list[str]:
         for line, name in case.good.items():
             if (count := events.pop((offset, line, name), 0)) != 1:
                 letter = letters.get((offset, line))
-                found.append(f"offset {offset}, line {line}: {name} stored {count} times, letter {letter}")
+                found.append(
+                    f"offset {offset}, line {line}: {name} stored {count} times, letter {letter}"
+                )
         for line, (content, reasons) in case.bad.items():
             letter = letters.pop((offset, line), None)
             if letter is None:
                 found.append(f"offset {offset}, line {line}: no dead letter for {content[:80]!r}")
             elif problem := _wrong(letter, content, reasons):
                 found.append(f"offset {offset}, line {line}: {problem}")
-    found += [f"offset {place[0]}, line {place[1]}: {place[2]} stored, not sent" for place in events]
-    found += [f"offset {place[0]}, line {place[1]}: refused: {letters[place][:2]}" for place in letters]
+    found += [
+        f"offset {place[0]}, line {place[1]}: {place[2]} stored, not sent" for place in events
+    ]
+    found += [
+        f"offset {place[0]}, line {place[1]}: refused: {letters[place][:2]}" for place in letters
+    ]
     return found
 
 
@@ -85,7 +92,7 @@ def _wrong(letter: tuple[str, str, bytes], content: bytes, reasons: frozenset[st
     return "" if sentence else "no sentence"
 
 
-def _rows(store: Store, sql: str) -> list[tuple[object, ...]]:
+def _rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
     return list(zip(*(column.to_pylist() for column in store.query(sql).columns), strict=True))
 
 

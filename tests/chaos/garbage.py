@@ -111,7 +111,9 @@ _ADDED: tuple[Callable[[random.Random], dict[str, Any]], ...] = (
     lambda rng: {"moderation": {}, "bands": [], "stream": True, "quota_used": 1e9},
     lambda rng: {"template": "not hex at all", "ip_hash": "x" * 64},
     lambda rng: {"prompt_tokens": 2**32 - 1, "latency_ms": 0},
-    lambda rng: {"blob": "x" * rng.randint(1, MAX_EVENT_BYTES - 2000) if rng.random() < 0.02 else ""},
+    lambda rng: {
+        "blob": "x" * rng.randint(1, MAX_EVENT_BYTES - 2000) if rng.random() < 0.02 else ""
+    },
 )
 
 
@@ -155,14 +157,20 @@ _BROKEN: tuple[Callable[[random.Random, str], tuple[Any, ...]], ...] = (
     _noise,
     _flipped,
     _without,
-    lambda rng, name: (rng.choice((b"1", b"null", b"true", b'"text"', b"[]", b"[{}]")), "not_an_object"),
+    lambda rng, name: (
+        rng.choice((b"1", b"null", b"true", b'"text"', b"[]", b"[{}]")),
+        "not_an_object",
+    ),
     lambda rng, name: (b"{}", "missing_field"),
     lambda rng, name: (b"[" * rng.randint(2000, 30_000), "not_an_object", "too_deep", "not_json"),
     lambda rng, name: (_text(_event(rng, name)) * 2, "not_json"),
     lambda rng, name: (_text(_event(rng, name)).replace(b'"', b"'"), "not_json"),
     lambda rng, name: (b"\xef\xbb\xbf" + _text(_event(rng, name)), "not_json"),
     lambda rng, name: (_text(_event(rng, name)).decode().encode("utf-16").replace(b"\n", b""),),
-    lambda rng, name: (_text(_event(rng, name, blob="x" * (MAX_EVENT_BYTES + 1))), "event_too_large"),
+    lambda rng, name: (
+        _text(_event(rng, name, blob="x" * (MAX_EVENT_BYTES + 1))),
+        "event_too_large",
+    ),
     _changed("ts", "yesterday", "wrong_type", "out_of_range"),
     _changed("ts", "2023-11-14T22:13:20", "naive_time"),
     _changed("ts", None, "wrong_type"),

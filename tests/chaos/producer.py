@@ -1,4 +1,4 @@
-"""The steady producer of the chaos run, in a thread of its own; it outlives a broker that goes away."""
+"""The steady producer of the chaos run, in a thread; it outlives a broker that goes away."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
@@ -119,8 +120,10 @@ def judged(store: Store, expected: Expected) -> Verdict:
 
 _SUMS = ("requests", "prompt_tokens", "completion_tokens", "errors", "throttled", "short_outputs")
 _ROLL_UP = f"""
-SELECT account_id, toString(minute) AS at, {", ".join(f"sum({name}) AS {name}_left" for name in _SUMS)} FROM (
-    SELECT account_id, minute, {", ".join(f"toInt64({name}) AS {name}" for name in _SUMS)} FROM account_minute
+SELECT account_id, toString(minute) AS at, {", ".join(f"sum({n}) AS {n}_left" for n in _SUMS)}
+FROM (
+    SELECT account_id, minute, {", ".join(f"toInt64({n}) AS {n}" for n in _SUMS)}
+    FROM account_minute
     UNION ALL
     SELECT account_id, toStartOfMinute(ts) AS minute, -toInt64(count()) AS requests,
         -toInt64(sum(e.prompt_tokens)) AS prompt_tokens,
@@ -145,7 +148,9 @@ def _roll_up(store: Store) -> list[str]:
 
 def _markers(store: Store, events: int) -> list[str]:
     """The batches of each partition follow each other without gap or overlap, and add up."""
-    found, ends, stored = [], {}, 0
+    found: list[str] = []
+    ends: dict[int, int] = {}
+    stored = 0
     sql = (
         "SELECT kafka_partition, first_offset, next_offset, stored FROM ingest_log FINAL "
         "ORDER BY kafka_partition, first_offset"
@@ -153,7 +158,8 @@ def _markers(store: Store, events: int) -> list[str]:
     for partition, first, following, count in _rows(store, sql):
         if partition in ends and first != ends[partition]:
             found.append(
-                f"partition {partition}: a batch ends at {ends[partition]}, the next starts at {first}"
+                f"partition {partition}: a batch ends at {ends[partition]}, "
+                f"the next starts at {first}"
             )
         ends[partition] = following
         stored += count
@@ -205,9 +211,8 @@ def _differences(table: str, names: Sequence[str], first: pa.Table, second: pa.T
     ours, theirs = by_name(first), by_name(second)
     for name in sorted(set(ours) | set(theirs), key=str):
         if name not in ours or name not in theirs:
-            found.append(
-                f"{table} {name}: only in the {'undisturbed' if name in theirs else 'disturbed'} run"
-            )
+            where = "undisturbed" if name in theirs else "disturbed"
+            found.append(f"{table} {name}: only in the {where} run")
         elif ours[name] != theirs[name]:
             columns = {
                 k: (v, theirs[name][k]) for k, v in ours[name].items() if v != theirs[name][k]
@@ -216,6 +221,6 @@ def _differences(table: str, names: Sequence[str], first: pa.Table, second: pa.T
     return found
 
 
-def _rows(store: Store, sql: str) -> list[tuple[object, ...]]:  # type: ignore[explicit-any, unused-ignore]
+def _rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
     table = store.query(sql)
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))

@@ -1,4 +1,4 @@
-"""Everything a chaos run needs: a real Kafka, a store behind TCP, workers, and a look at the progress."""
+"""What a chaos run needs: a real Kafka, a store behind TCP, workers, and a look at progress."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Stage:
 
 
 def drained(settings: Settings, url: str, seconds: float) -> float:
-    """Waits until the store's markers stand at the ends of the topic; returns how long that took."""
+    """Waits until the store's markers stand at the ends of the topic; returns the seconds."""
     started = time.monotonic()
     ends = {row.partition: row.end for row in admin.lag(settings)}
 

@@ -1,9 +1,8 @@
-"""Broken messages among good ones, each accounted for; and the account itself is put to the test."""
+"""Broken messages among good ones, each accounted for; and the account itself is tested."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

@@ -120,7 +120,8 @@ def test_a_missing_batch_leaves_a_gap(store: ChdbStore, expected: Expected) -> N
 def test_a_difference_between_two_runs_names_row_and_column(store: ChdbStore) -> None:
     before = contents(store)
     store.command(
-        "INSERT INTO alerts (alert_id, account_id, observed) VALUES ('a1', 'acct', 7), ('a2', 'b', 1)"
+        "INSERT INTO alerts (alert_id, account_id, observed) "
+        "VALUES ('a1', 'acct', 7), ('a2', 'b', 1)"
     )
     store.command("DELETE FROM events WHERE kafka_offset = 0 AND line = 0")
     after = contents(store)

@@ -1,4 +1,4 @@
-"""What the chaos run sends: simulated traffic with attacks, and with what real streams have in them.
+"""What the chaos run sends: simulated traffic with attacks, and with what real streams have.
 
 Same seed, same messages in the same order: duplicates soon and late, events that come late and too
 late, and lines that are no events, each of which carries the word `DEFECT`.

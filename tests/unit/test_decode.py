@@ -173,6 +173,8 @@ def test_a_message_may_have_1_mib_and_not_a_byte_more() -> None:
     largest = start + padded(MAX_MESSAGE_BYTES - len(start))
     assert len(largest) == 1_048_576
     assert decoded([largest]).rows == 18
+    damaged = decoded([b"[" + largest[1:]])
+    assert (damaged.rows, [item.line for item in damaged.dead]) == (17, [0])
     larger = largest + b"\n"
     result = decoded([larger, line()])
     assert result.rows == 1

@@ -17,7 +17,8 @@ from streams.ingest.recovery import register_stream
 from streams.ingest.times import TimeRules
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
-from tests.support.bursts import END, burst_stream, heartbeat
+from tests.support.bursts import END, START, burst_stream, heartbeat
+from tests.support.folding import encoded
 from tests.support.partitions import context, feed
 from tests.support.states import fold_state
 
@@ -27,7 +28,12 @@ SECOND = [
     heartbeat(END),
 ]
 #: The first line to arrive is not the earliest: what it says of time holds for all that follow.
-DISORDERED = [SECOND[40], *SECOND[:40], *SECOND[41:300]]
+DISORDERED = encoded(
+    [
+        {"event_id": f"d{n}", "ts": START + 100_000 + ms, "account_id": "acct-1"}
+        for n, ms in enumerate((500, -1000, -3000, 200, 4000, -2000, 60_000, 30_000))
+    ]
+)
 
 
 class Dying(ChdbStore):

@@ -74,7 +74,9 @@ def event(name: str, event_id: str, ts: int) -> dict[str, Any]:
 
 def stored(status: Status, count: int, *, sent_ms: int, write_ms: float = 5.0, **more: int) -> None:
     empty = np.zeros(0, np.uint64)
-    batch = Batch(0, 1, EVENT_SCHEMA.empty_table(), empty, empty.astype(np.uint32), empty, [], [], sent_ms)
+    batch = Batch(
+        0, 1, EVENT_SCHEMA.empty_table(), empty, empty.astype(np.uint32), empty, [], [], sent_ms
+    )
     status.stored(batch, Counts(messages=1, events=count, stored=count, **more), write_ms)
 
 
