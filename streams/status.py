@@ -18,8 +18,9 @@ import numpy as np
 from detectors import burst
 from streams.alerting.incidents import Incident
 from streams.features import windows
+from streams.ingest.batch import Batch, Counts
 from streams.ingest.gaps import Gap
-from streams.ingest.partition import Batch, Counts, Partition
+from streams.ingest.partition import Partition
 
 __all__ = ["Status"]
 

@@ -51,10 +51,13 @@ def identity(*parts: object) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def reproducing_sql(account_id: str, metric: str, start: int, end: int) -> str:
+def reproducing_sql(account_id: str, metric: str, start: int, end: int, since: int = 0) -> str:
     """SQL on `events` that returns the observed number of a window [start, end), as `observed`.
 
-    `tick <= end` leaves out what arrived after the window was judged.
+    `tick <= end` leaves out what arrived after the window was judged; `since` (epoch ms), when not
+    0, what arrived before this timeline began.
     """
     sql = _SQL.replace("{sum}", _SUMS[metric])
-    return expand(sql, {"account_id": account_id, "start": start, "end": end})
+    if since:
+        sql += " AND arrived_at >= fromUnixTimestamp64Milli({since}, 'UTC')"
+    return expand(sql, {"account_id": account_id, "start": start, "end": end, "since": since})

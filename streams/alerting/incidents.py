@@ -161,7 +161,7 @@ class Incidents:
         return known.state == "resolved" and late
 
     def _open(self, finding: Finding) -> Incident:
-        name = identity("incident", finding.account_id, finding.kind, finding.window_end)
+        name = identity("incident", finding.finding_id, finding.kind)
         return Incident(
             incident_id=name,
             version=1,

@@ -17,6 +17,8 @@ __all__ = ["MAX_EVENT_BYTES", "MAX_MESSAGE_BYTES", "MODERATION_CATEGORIES", "Eve
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_EVENT_BYTES: Final = 64 * 1024
 MAX_COUNT: Final = 2**32 - 1
+#: More than any model takes; the sums of a bucket stay within 32 bits for hundreds of such events.
+MAX_TOKENS: Final = 10_000_000
 LATEST_MS: Final = 7_258_118_399_999  # the end of 2199
 
 #: Categories the rolling features follow; any other category is stored and queryable all the same.
@@ -41,6 +43,7 @@ OptionalId = Annotated[str, Meta(max_length=256)]
 Word = Annotated[str, Meta(max_length=256)]
 Text = Annotated[str, Meta(max_length=1024)]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Tokens = Annotated[int, Meta(ge=0, le=MAX_TOKENS)]
 Fingerprint = Annotated[str, Meta(max_length=64)]
 Score = Annotated[float, Meta(ge=0.0, le=1.0)]
 Time = int | datetime
@@ -67,13 +70,13 @@ class Event(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
     )
     error: Annotated[Word, _meta("class of error, empty when none", otel="error.type")] = ""
     prompt_tokens: Annotated[
-        Count, _meta("input tokens", "tokens", "gen_ai.usage.input_tokens")
+        Tokens, _meta("input tokens", "tokens", "gen_ai.usage.input_tokens")
     ] = 0
     completion_tokens: Annotated[
-        Count, _meta("output tokens", "tokens", "gen_ai.usage.output_tokens")
+        Tokens, _meta("output tokens", "tokens", "gen_ai.usage.output_tokens")
     ] = 0
     max_tokens: Annotated[
-        Count, _meta("output tokens allowed", "tokens", "gen_ai.request.max_tokens")
+        Tokens, _meta("output tokens allowed", "tokens", "gen_ai.request.max_tokens")
     ] = 0
     latency_ms: Annotated[Count, _meta("time to the last byte", "ms")] = 0
     stream: Annotated[bool, _meta("response was streamed")] = False
@@ -87,7 +90,10 @@ class Event(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
     ] = 0
     use_case: Annotated[Word, _meta("approved use case of the account")] = ""
     quota_used: Annotated[
-        float, _meta("share of the account's quota in use, as the gateway saw it", "ratio", ge=0.0)
+        float,
+        _meta(
+            "share of the account's quota in use, as the gateway saw it", "ratio", ge=0.0, le=1e6
+        ),
     ] = 0.0
     template: Annotated[
         Fingerprint, _meta("64-bit SimHash of the prompt without its variable parts, in hex")

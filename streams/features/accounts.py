@@ -6,6 +6,7 @@ returns afterwards starts anew, on every worker and in every rebuild alike.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,11 +52,11 @@ class Accounts:
     def _new(self, name: str, org: str) -> int:
         if self._free:
             row = self._free.pop()
-            self.names[row], self.orgs[row] = name, org
+            self.names[row], self.orgs[row] = name, sys.intern(org)
         else:
             row = len(self.names)
             self.names.append(name)
-            self.orgs.append(org)
+            self.orgs.append(sys.intern(org))  # one object an org, not one an account
             if row == len(self.state):
                 self._grow(2 * row)
         self.index[name] = row

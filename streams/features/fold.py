@@ -71,6 +71,8 @@ class Fold:
         self.incidents = Incidents(policy.rules)
         self.closed = 0
         self.evicted_before = 0
+        #: Rows that arrived before this (epoch ms) belong to an older timeline; 0: to none.
+        self.since = 0
         self.waiting: list[Rows] = []
         self._closing: Rows | None = None
         self.version = policy.version
@@ -202,7 +204,7 @@ class Fold:
         ring = self.layout.counts[burst.WINDOWS_S.index(why.window_s)]
         start = ring.start(tick)
         finding = Finding(
-            finding_id=identity("finding", name, burst.NAME, tick, self.version),
+            finding_id=identity("finding", name, burst.NAME, tick, self.version, self.since),
             detector=burst.NAME,
             kind=burst.NAME,
             account_id=name,
@@ -216,7 +218,7 @@ class Fold:
             p_value=why.p_value,
             threshold=why.threshold,
             sentence=why.sentence,
-            sql=reproducing_sql(name, why.metric, start, tick),
+            sql=reproducing_sql(name, why.metric, start, tick, self.since),
             policy_version=self.version,
             incident_id="",
             drivers=why.drivers,

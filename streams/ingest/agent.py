@@ -16,9 +16,11 @@ from typing import TypeVar
 
 from faust.types import TP
 
+from streams.errors import StoreUnavailable
 from streams.events.letters import DeadLetter
+from streams.ingest.batch import Context
 from streams.ingest.gaps import Gap, load_gaps, store_gap
-from streams.ingest.partition import Context, Partition, Superseded
+from streams.ingest.partition import Partition, Superseded
 from streams.ingest.transport import Fetch
 from streams.status import Status
 from streams.storage.retry import Interrupted
@@ -27,6 +29,8 @@ __all__ = ["Ingest"]
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+_FIRST_WAIT_S = 0.2
+_LONGEST_WAIT_S = 5.0
 
 #: Sends dead letters of a partition on to their topic; returns when the broker has them.
 SendLetters = Callable[[Sequence[DeadLetter], int], Awaitable[None]]
@@ -39,16 +43,23 @@ class Ingest:
     """The partitions assigned to this worker."""
 
     def __init__(
-        self, context: Context, status: Status, send_letters: SendLetters, go_back: GoBack
+        self,
+        context: Context,
+        status: Status,
+        send_letters: SendLetters,
+        go_back: GoBack,
+        mine: Callable[[int], bool],
     ) -> None:
         self.context = context
         self.status = status
         self.partitions: dict[int, Partition] = {}
         self._send_letters = send_letters
         self._go_back = go_back
+        self._mine = mine
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pulse-ingest")
         self._busy = asyncio.Lock()
         self.gaps: list[Gap] | None = None
+        self._starts: dict[int, int] = {}
         status.partitions = lambda: self.partitions
         status.gaps = lambda: self.gaps or []
 
@@ -76,21 +87,52 @@ class Ingest:
         numbers = {tp.partition for tp in tps}
         async with self._busy:
             self.partitions = {n: part for n, part in self.partitions.items() if n in numbers}
-            for number in sorted(numbers - set(self.partitions)):
-                started = time.monotonic()
-                part = await self._run(lambda number=number: Partition(self.context, number))  # type: ignore[misc]
-                self.partitions[number] = part
-                _log.info(
-                    "partition %d rebuilt in %.2f s: %d accounts, next offset %d",
-                    number,
-                    time.monotonic() - started,
-                    len(part.fold.accounts),
-                    part.marker,
-                )
-        if self.gaps is None:
-            self.gaps = await self._run(lambda: load_gaps(self.context.store))
-        parts = self.partitions
-        return {tp: parts[tp.partition].marker for tp in tps if not parts[tp.partition].fresh}
+            try:
+                for number in sorted(numbers - set(self.partitions)):
+                    self.partitions[number] = await self._rebuilt(number)
+                if self.gaps is None:
+                    self.gaps = await self._run(lambda: load_gaps(self.context.store))
+            except (StoreUnavailable, Interrupted) as error:
+                _log.warning("%s; the rest is rebuilt when its events come", error)
+        markers = self.markers()
+        return {tp: markers[tp.partition] for tp in tps if tp.partition in markers}
+
+    def starts_at(self, number: int, offset: int) -> None:
+        """Where Kafka begins with a partition of which the store knows nothing."""
+        self._starts[number] = offset
+        part = self.partitions.get(number)
+        if part is not None and part.fresh:
+            part.marker = offset
+
+    async def _rebuilt(self, number: int) -> Partition:
+        started = time.monotonic()
+        part = await self._run(lambda: Partition(self.context, number))
+        if part.fresh:
+            part.marker = self._starts.get(number, 0)
+        _log.info(
+            "partition %d rebuilt in %.2f s: %d accounts, next offset %d",
+            number,
+            time.monotonic() - started,
+            len(part.fold.accounts),
+            part.marker,
+        )
+        return part
+
+    async def _taken_over(self, number: int) -> Partition | None:
+        """The partition, rebuilt if that was not done when it was assigned; None if it went."""
+        wait = _FIRST_WAIT_S
+        while number not in self.partitions:
+            if self.context.interrupt.is_set() or not self._mine(number):
+                return None
+            try:
+                self.partitions[number] = await self._rebuilt(number)
+            except StoreUnavailable as error:
+                _log.warning("%s; trying again in %.1f s", error, wait)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT_S)
+            except Interrupted:
+                return None
+        return self.partitions[number]
 
     async def lost(self, number: int, first: int, until: int) -> None:
         """Kafka has deleted offsets `first` to before `until`, which nobody has read."""
@@ -116,21 +158,19 @@ class Ingest:
     async def take(self, fetch: Fetch) -> None:
         """Store and fold a fetch; returns when all of it is in the store."""
         async with self._busy:
-            part = self.partitions.get(fetch.partition)
+            part = await self._taken_over(fetch.partition)
             if part is None or (not part.fresh and fetch.next_offset <= part.marker):
                 return  # no longer ours, or delivered again and all of it stored
-            if not part.fresh and (fetch.follows or 0) > part.marker:
+            if fetch.offset > part.marker and fetch.follows != part.marker:
                 await self._go_back(fetch.partition, part.marker)
-                return  # a fetch before this one was dropped
+                return  # something before this fetch was dropped
             try:
                 await self._store(part, fetch)
             except Interrupted:
                 self.partitions.pop(fetch.partition, None)  # a rebalance is under way
             except Superseded as error:
                 _log.error("%s", error)
-                part = await self._run(lambda: Partition(self.context, fetch.partition))
-                self.partitions[fetch.partition] = part
-                await self._go_back(fetch.partition, part.marker)
+                self.partitions.pop(fetch.partition, None)  # rebuilt with the next fetch
 
     async def _store(self, part: Partition, fetch: Fetch) -> None:
         messages = fetch.messages if part.fresh else fetch.messages.since(part.marker)

@@ -7,10 +7,7 @@ worker would go on. A crash anywhere in between is made good by `recover`.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -20,73 +17,20 @@ from streams.errors import PulseError
 from streams.events.decode import Messages, decode
 from streams.events.letters import DeadLetter
 from streams.features import snapshot as snapshots
-from streams.features.fold import Fold, Policy
+from streams.features.fold import Fold
 from streams.features.rows import word_codes
 from streams.features.watermark import LATE, NEVER, TOO_LATE, Watermark
 from streams.ingest import tables
+from streams.ingest.batch import Batch, Context, Counts
 from streams.ingest.duplicates import first_of_each, stored_before
 from streams.ingest.recovery import Recovered, identity_hashes, push_table, recover
 from streams.ingest.sink import Known, store_findings
-from streams.ingest.times import TimeRules
-from streams.storage.base import Store
 
-__all__ = ["Batch", "Context", "Counts", "Partition", "Superseded"]
+__all__ = ["Partition", "Superseded"]
 
 
 class Superseded(PulseError):
     """Another worker has stored this partition further than this one knew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What all partitions of a worker share; times in ms."""
-
-    store: Store
-    policy: Policy
-    topic: str
-    stream_id: str
-    stream_registered: int
-    worker: str
-    times: TimeRules
-    lateness_ms: int
-    late_limit_ms: int
-    dedup_window_ms: int
-    dedup_capacity: int
-    snapshot_every_s: float
-    lease_s: float  # after this long without a write, make sure that nobody else has written
-    #: Set while a partition is being given up: writes that wait for the store end then.
-    interrupt: threading.Event = field(default_factory=threading.Event)
-    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
-
-
-@dataclass(slots=True)
-class Counts:
-    """What became of the lines of a batch."""
-
-    messages: int = 0
-    events: int = 0
-    stored: int = 0
-    duplicates: int = 0
-    dead: int = 0
-    late: int = 0
-    too_late: int = 0
-    alerts: int = 0
-
-
-@dataclass(slots=True)
-class Batch:
-    """A judged fetch, ready to be stored."""
-
-    first_offset: int
-    next_offset: int
-    events: pa.Table
-    offsets: NDArray[np.uint64]
-    lines: NDArray[np.uint32]
-    identities: NDArray[np.uint64]
-    heartbeats: list[tuple[int, int]]
-    letters: list[DeadLetter]
-    broker_time: int
-    counts: Counts = field(default_factory=Counts)
 
 
 class Partition:
@@ -112,6 +56,7 @@ class Partition:
         self.fold: Fold = state.fold
         self.position: int | None = state.marker
         self.fresh = state.marker is None  # nothing of this stream was processed yet
+        self._opened = not self.fresh  # some event of this stream was new
         self.watermark = Watermark(
             context.policy.tick_ms, context.lateness_ms, context.late_limit_ms, state.watermark
         )
@@ -289,14 +234,17 @@ class Partition:
 
     def _maybe_rewind(self, ts: NDArray[np.int64]) -> None:
         """A replay that starts before everything known opens a timeline of its own."""
-        if not self.fresh or not len(ts) or not self.context.times.replay:
+        if self._opened or not len(ts):
+            return
+        self._opened = True
+        if not self.context.times.replay:
             return
         if int(ts[0]) >= self.watermark.value - self.context.late_limit_ms:
             return
         self.fold = Fold(self.context.policy)
         self.fold.closed = int(ts[0]) // self.context.policy.tick_ms * self.context.policy.tick_ms
         self.watermark.value = self.fold.closed
-        self.since = self.context.stream_registered
+        self.since = self.fold.since = self.context.stream_registered
         self.snapshot = self._save()
 
     def _save(self) -> snapshots.Snapshot:

@@ -71,7 +71,7 @@ def recover(
     since = 0
     if known is not None:
         snapshots.load(store, partition, fold, *known)
-        since = known[0].since
+        since = fold.since = known[0].since
     after = fold.closed
     marker, watermark = _marker(store, stream_id, partition, since)
     watermark = max(watermark, fold.closed)  # of a timeline that was opened and has no marker yet
@@ -137,7 +137,8 @@ def _fold_rows(
     batches = store.stream(
         f"SELECT {columns} FROM events WHERE {_FINISHED} "
         "AND tick > fromUnixTimestamp64Milli({after}, 'UTC') "
-        "AND tick < fromUnixTimestamp64Milli({never}, 'UTC') ORDER BY events.tick",
+        "AND tick < fromUnixTimestamp64Milli({never}, 'UTC') "
+        "ORDER BY events.tick, kafka_offset, line",
         {
             "partition": partition,
             "stream_id": stream_id,

@@ -16,10 +16,8 @@ from streams.features.watermark import NEVER
 
 __all__ = ["TimeRules"]
 
-_EARLIEST: Final = (
-    86_400_000  # 1970-01-02: seconds given as milliseconds land before the end of that month
-)
-_SECONDS_AS_MILLIS: Final = 4_102_444_800  # what epoch seconds up to 2100 look like
+#: Epoch seconds up to the year 2100, taken for milliseconds, end here: on 1970-02-17.
+_SECONDS_AS_MILLIS: Final = 4_102_444_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class TimeRules:
         """(n,) which events have an impossible time, and a dead letter for each."""
         ts = np.asarray(events.column("ts").cast(pa.int64()).to_numpy(), np.int64)
         if self.replay:
-            early, ahead = ts < _EARLIEST, ts >= NEVER
+            early, ahead = ts < _SECONDS_AS_MILLIS, ts >= NEVER
         else:
             early, ahead = ts < broker - self.retention_ms, ts > broker + self.max_ahead_ms
         created = np.asarray(
@@ -80,7 +78,7 @@ class TimeRules:
         if early and 0 < ts < _SECONDS_AS_MILLIS:
             return f"field `ts`: expected epoch milliseconds, got {ts} (seconds?)"
         if self.replay:
-            return f"field `ts`: expected a time from 1970-01-02 to 2199, got {ts}"
+            return f"field `ts`: expected a time from 1970-02-17 to 2199, got {ts}"
         if early:
             days = self.retention_ms // 86_400_000
             return (

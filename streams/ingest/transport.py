@@ -159,7 +159,11 @@ class FetchConsumer(FaustConsumer):  # type: ignore[misc]
         positions: Callable[[set[TP]], Awaitable[dict[TP, int]]] = self.app.positions
         mine = {tp for tp in self.assignment() if tp.topic == self._events}
         wanted = await positions(mine)
-        earliest = await self.earliest_offsets(*wanted) if wanted else {}
+        earliest = await self.earliest_offsets(*mine) if mine else {}
+        for tp in mine - wanted.keys():  # so that a first fetch that was dropped is missed
+            start = max(self._committed_offset.get(tp) or 0, earliest.get(tp, 0))
+            self.app.worker.ingest.starts_at(tp.partition, start)
+            await self.go_to(tp, start)
         for tp, offset in wanted.items():
             first = earliest.get(tp, 0)
             if first > offset:

@@ -31,7 +31,7 @@ from chdb.session import Session
 
 from streams.errors import DataDirectoryLocked, StoreError, StoreUnavailable
 from streams.storage.base import MAX_INSERT_ROWS, Parameters, expand
-from streams.storage.columns import checked, quoted, readable
+from streams.storage.columns import checked, quoted, readable, small_dictionaries
 from streams.storage.failures import failure
 
 __all__ = ["INSERT_SETTINGS", "ChdbStore"]
@@ -49,7 +49,6 @@ _SESSION = (
     "SET output_format_arrow_string_as_string = 0, output_format_arrow_compression_method = 'none'"
 )
 _KNOWN_TYPES = 512
-_LARGEST_DICTIONARY = 1024
 
 
 class ChdbStore:
@@ -182,18 +181,6 @@ class ChdbStore:
         )
 
 
-def _small_dictionaries(rows: pa.Table) -> pa.Table:
-    """`rows` with large dictionaries decoded; see the module's measurements."""
-    for place, column in enumerate(rows.columns):
-        if pa.types.is_dictionary(column.type) and any(
-            len(chunk.dictionary) > _LARGEST_DICTIONARY for chunk in column.chunks
-        ):
-            rows = rows.set_column(
-                place, rows.column_names[place], column.cast(column.type.value_type)
-            )
-    return rows
-
-
 class _Connection:
     """A chDB session that can be closed from another thread without killing the process."""
 
@@ -214,7 +201,7 @@ class _Connection:
 
     def insert(self, table: str, rows: pa.Table, token: str | None) -> None:
         # Python(...) looks this name up in the frames of the caller, from the innermost.
-        pulse_rows_to_insert = _small_dictionaries(rows)
+        pulse_rows_to_insert = small_dictionaries(rows)
         names = ", ".join(f"`{name}`" for name in pulse_rows_to_insert.column_names)
         settings = dict(INSERT_SETTINGS)
         if token is not None:

@@ -64,6 +64,19 @@ def pause_worker(stage: Stage, rng: random.Random) -> str:
     return f"{name} frozen for {pause:.1f} s"
 
 
+def sleep_worker(stage: Stage, rng: random.Random) -> str:
+    """Frozen for longer than its session: others take over before it wakes up."""
+    name, pause = _some_worker(stage, rng), rng.uniform(8.0, 11.0)
+    process = stage.worker(name).process
+    stage.server.orders(slow_insert=0.2)  # so that it is likely to sleep in the middle of a batch
+    time.sleep(0.5)
+    process.send_signal(signal.SIGSTOP)
+    stage.server.orders()
+    time.sleep(pause)
+    process.send_signal(signal.SIGCONT)
+    return f"{name} frozen for {pause:.1f} s, beyond its session"
+
+
 def rebalance(stage: Stage, rng: random.Random) -> str:
     third = stage.worker("w3")
     if not third.running:
@@ -138,7 +151,7 @@ def drop_and_kill(stage: Stage, rng: random.Random) -> str:
 
 
 FAULTS: tuple[Fault, ...] = (
-    kill_worker, kill_both, stop_worker, pause_worker, rebalance, stop_broker, kill_broker,
+    kill_worker, kill_both, stop_worker, pause_worker, sleep_worker, rebalance, stop_broker, kill_broker,
     kill_store, refuse, slow, refuse_inserts, drop_after_commit, drop_and_kill,
 )  # fmt: skip
 

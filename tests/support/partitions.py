@@ -9,7 +9,8 @@ import msgspec
 
 from streams.events.decode import Messages
 from streams.features.fold import Policy
-from streams.ingest.partition import Context, Counts, Partition
+from streams.ingest.batch import Context, Counts
+from streams.ingest.partition import Partition
 from streams.ingest.recovery import register_stream
 from streams.ingest.times import TimeRules
 from streams.storage.base import Store

@@ -22,7 +22,7 @@ def test_every_field_of_an_event_is_in_the_table() -> None:
     page = docs.events_page()
     for field in msgspec.structs.fields(Event):
         assert f"| `{field.encode_name}` |" in page
-    assert "| `prompt_tokens` | integer | tokens | `0` | 0 to 4,294,967,295 |" in page
+    assert "| `prompt_tokens` | integer | tokens | `0` | 0 to 10,000,000 |" in page
     assert "| `event_id` | string |  | **required** | 1 to 256 characters |" in page
     assert "`gen_ai.usage.input_tokens`" in page
     assert "| `bands` | list of strings |  | `[]` |" in page

@@ -30,9 +30,9 @@ def refused(value: bytes) -> DeadLetter:
         ("prompt_tokens", -3, "out_of_range", "expected an integer >= 0, got -3"),
         (
             "prompt_tokens",
-            2**32,
+            10_000_001,
             "out_of_range",
-            "expected an integer <= 4294967295, got 4294967296",
+            "expected an integer <= 10000000, got 10000001",
         ),
         ("prompt_tokens", "7", "wrong_type", 'expected an integer, got "7"'),
         ("prompt_tokens", 1.5, "wrong_type", "expected an integer, got 1.5"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,7 +107,14 @@ def alone(opened: ChdbStore) -> Result:
     send(part, SECOND)
     found = alerts(opened)
     assert [row["account_id"] for row in found] == ["acct-2", "acct-3"]
-    return Result(found, fold_state(part.fold), too_late(opened, "alone"))
+    return Result(found, without_ids(fold_state(part.fold)), too_late(opened, "alone"))
+
+
+def without_ids(state: dict[str, bytes]) -> dict[str, bytes]:
+    """A timeline has identities of its own, so that its incidents are not another one's."""
+    incidents = re.sub(rb'"incident_id":"[0-9a-f]{16}"', b"", state["incidents"])
+    assert incidents != state["incidents"]
+    return state | {"incidents": incidents}
 
 
 def too_late(store: ChdbStore, stream_id: str) -> int:
@@ -132,7 +140,7 @@ def test_another_trace_of_the_same_hours_is_scored_from_a_fresh_state(
     send(part, SECOND)
     new = [row for row in alerts(opened) if row not in known]
     assert new == alone.alerts
-    assert fold_state(part.fold) == alone.state
+    assert without_ids(fold_state(part.fold)) == alone.state
     assert too_late(opened, "stream-2") == alone.too_late
 
 
@@ -151,8 +159,9 @@ def test_the_new_timeline_is_what_is_rebuilt(
     assert (again.marker, again.watermark.value) == (half, part.watermark.value)
     send(again, SECOND, start=half)
     assert [row for row in alerts(opened) if row not in known] == alone.alerts
-    assert fold_state(again.fold) == alone.state
-    assert fold_state(Partition(context(opened, "stream-2"), 0).fold) == alone.state
+    assert without_ids(fold_state(again.fold)) == alone.state
+    rebuilt = Partition(context(opened, "stream-2"), 0)
+    assert without_ids(fold_state(rebuilt.fold)) == alone.state
 
 
 @pytest.mark.parametrize("table", ["fold_snapshots", "events"])

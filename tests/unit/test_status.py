@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from streams.events.columns import EVENT_SCHEMA
-from streams.ingest.partition import Batch, Counts, Partition
+from streams.ingest.batch import Batch, Counts
+from streams.ingest.partition import Partition
 from streams.status import Status
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate

@@ -71,9 +71,10 @@ def test_an_event_leaves_each_window_when_its_bucket_does() -> None:
 
 
 def test_the_largest_token_counts_fit() -> None:
-    most = 2**32 - 1
-    values = standing([START + 1], START + 5000, prompt_tokens=most, completion_tokens=most)
-    assert values["prompt_tokens_1m"] == values["completion_tokens_24h"] == most
+    most = 10_000_000
+    moments = [START + n for n in range(400)]
+    values = standing(moments, START + 5000, prompt_tokens=most, completion_tokens=most)
+    assert values["prompt_tokens_1m"] == values["completion_tokens_24h"] == 400 * most
 
 
 def test_shares_and_scores_lie_between_zero_and_one() -> None:
