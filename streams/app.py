@@ -187,6 +187,8 @@ class Worker:
         async def measure_lag() -> None:
             mine = [tp for tp in app.consumer.assignment() if tp.topic == settings.topic]
             self.status.ends = {tp.partition: app.consumer.highwater(tp) or 0 for tp in mine}
+            for number, marker in self.ingest.stalled(self.status.ends):
+                await self._go_back(number, marker)
 
         if settings.heartbeat and settings.time_mode == "live":
 

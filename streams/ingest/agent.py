@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
+_STALLED_S = 8.0
 
 #: Sends dead letters of a partition on to their topic; returns when the broker has them.
 SendLetters = Callable[[Sequence[DeadLetter], int], Awaitable[None]]
@@ -60,6 +61,7 @@ class Ingest:
         self._busy = asyncio.Lock()
         self.gaps: list[Gap] | None = None
         self._starts: dict[int, int] = {}
+        self._taken_at: dict[int, float] = {}
         status.partitions = lambda: self.partitions
         status.gaps = lambda: self.gaps or []
 
@@ -80,6 +82,21 @@ class Ingest:
             and part.marker >= ends.get(number, 0)
             and part.heard_at < before
         ]
+
+    def stalled(self, ends: Mapping[int, int]) -> list[tuple[int, int]]:
+        """Partitions with something to read that bring nothing, and where to read on: a fetch that
+        is dropped in a rebalance is only missed when another one follows."""
+        now = time.monotonic()
+        found = []
+        for number, end in ends.items():
+            part = self.partitions.get(number)
+            marker = self._starts.get(number, 0) if part is None else part.marker
+            if self._busy.locked() or marker >= end:
+                self._taken_at[number] = now
+            elif now - self._taken_at.setdefault(number, now) > _STALLED_S:
+                self._taken_at[number] = now
+                found.append((number, marker))
+        return found
 
     async def positions(self, assigned: Iterable[TP]) -> dict[TP, int]:
         """Take over the assigned partitions; where to go on in those the store knows."""
@@ -157,6 +174,7 @@ class Ingest:
 
     async def take(self, fetch: Fetch) -> None:
         """Store and fold a fetch; returns when all of it is in the store."""
+        self._taken_at[fetch.partition] = time.monotonic()
         async with self._busy:
             part = await self._taken_over(fetch.partition)
             if part is None or (not part.fresh and fetch.next_offset <= part.marker):
@@ -167,10 +185,14 @@ class Ingest:
             try:
                 await self._store(part, fetch)
             except Interrupted:
-                self.partitions.pop(fetch.partition, None)  # a rebalance is under way
+                self._forget(part)  # a rebalance is under way
             except Superseded as error:
                 _log.error("%s", error)
-                self.partitions.pop(fetch.partition, None)  # rebuilt with the next fetch
+                self._forget(part)  # rebuilt with the next fetch
+
+    def _forget(self, part: Partition) -> None:
+        self._starts[part.number] = part.marker
+        self.partitions.pop(part.number, None)
 
     async def _store(self, part: Partition, fetch: Fetch) -> None:
         messages = fetch.messages if part.fresh else fetch.messages.since(part.marker)

@@ -7,6 +7,7 @@ worker would go on. A crash anywhere in between is made good by `recover`.
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -27,6 +28,8 @@ from streams.ingest.recovery import Recovered, identity_hashes, push_table, reco
 from streams.ingest.sink import Known, store_findings
 
 __all__ = ["Partition", "Superseded"]
+
+_ANSWER_S = 1.0  # an answer of the store that took longer may have been slept over
 
 
 class Superseded(PulseError):
@@ -165,15 +168,28 @@ class Partition:
             push_table(self.fold, rows.filter(pa.array(counting)), counted.tick[counting])
         found = self.fold.advance(self.watermark.value)
         counts.alerts = len(found.alerts)
+        self._make_sure()
         if found:
             store_findings(context.store, found, self._known, self.number, token, context.now_ms())
+        self._make_sure()
         self._store_marker(batch, now_ms)
         return counts
 
     def _make_sure(self) -> None:
-        """A worker that slept through the loss of its partition must not write to it."""
-        if time.monotonic() - self._stored_at < self.context.lease_s:
+        """A worker that slept through the loss of its partition must not write to it.
+
+        Asked before every write, and again when the answer itself was slept over.
+        """
+        lease = self.context.lease_s
+        if time.monotonic() - self._stored_at < lease:
             return
+        asked = -math.inf
+        while time.monotonic() - asked > lease + _ANSWER_S:
+            asked = time.monotonic()
+            self._ask_for_others()
+        self._stored_at = asked
+
+    def _ask_for_others(self) -> None:
         rows = self.context.store.query(
             "SELECT max(next_offset) AS next FROM ingest_log "
             "WHERE stream_id = {stream_id} AND kafka_partition = {partition}",
@@ -193,11 +209,13 @@ class Partition:
             if not missing.all():
                 rows, token = rows.filter(pa.array(missing)), f"{token}:rest"
         if rows.num_rows:
+            self._make_sure()
             self.context.store.insert("events", rows, token)
 
     def _store_letters(self, batch: Batch, token: str, now_ms: int) -> None:
         letters = self.new_letters(batch)
         if letters:
+            self._make_sure()
             context = self.context
             rows = tables.letter_table(
                 letters, context.topic, context.stream_id, self.number, now_ms

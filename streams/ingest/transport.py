@@ -9,6 +9,7 @@ and never reach lag zero). Other topics keep Faust's own path.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -97,6 +98,19 @@ class _PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
 
+class _ReadOffsets(defaultdict[TP, int | None]):
+    """Faust drops, without a word, what lies before the last offset it handed out, and notes that
+    offset late: after a seek back it would drop the very fetch that was asked for. What was seen
+    before is for the marker to say."""
+
+    def __init__(self, events: str) -> None:
+        super().__init__(lambda: None)
+        self._events = events
+
+    def __getitem__(self, tp: TP) -> int | None:
+        return None if tp.topic == self._events else super().__getitem__(tp)
+
+
 class FetchConsumer(FaustConsumer):  # type: ignore[misc]
     """Starts where the store ends and commits what the store holds.
 
@@ -108,6 +122,7 @@ class FetchConsumer(FaustConsumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._handed_out: dict[TP, int] = {}
+        self._read_offset = _ReadOffsets(self._events)
 
     def _to_message(self, tp: TP, record: Any) -> Any:
         if isinstance(record, Fetch):

@@ -151,8 +151,8 @@ def drop_and_kill(stage: Stage, rng: random.Random) -> str:
 
 
 FAULTS: tuple[Fault, ...] = (
-    kill_worker, kill_both, stop_worker, pause_worker, sleep_worker, rebalance, stop_broker, kill_broker,
-    kill_store, refuse, slow, refuse_inserts, drop_after_commit, drop_and_kill,
+    kill_worker, kill_both, stop_worker, pause_worker, sleep_worker, rebalance, stop_broker,
+    kill_broker, kill_store, refuse, slow, refuse_inserts, drop_after_commit, drop_and_kill,
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.events.schema import MAX_EVENT_BYTES, MAX_MESSAGE_BYTES
+from streams.events.schema import MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, MAX_TOKENS
 
 __all__ = ["Case", "cases"]
 
@@ -108,9 +108,9 @@ _ADDED: tuple[Callable[[random.Random], dict[str, Any]], ...] = (
     lambda rng: {"org_id": "Ünïcode 😀 名前", "user_agent": 'quo"te\\ \u2028'},
     lambda rng: {"end_user": "nul\u0000inside", "error": "tab\there\nline"},
     lambda rng: {"moderation": {"hate": 0.25, "own category": 1.0}, "bands": ["aa", "bb"]},
-    lambda rng: {"moderation": {}, "bands": [], "stream": True, "quota_used": 1e9},
+    lambda rng: {"moderation": {}, "bands": [], "stream": True, "quota_used": 1e6},
     lambda rng: {"template": "not hex at all", "ip_hash": "x" * 64},
-    lambda rng: {"prompt_tokens": 2**32 - 1, "latency_ms": 0},
+    lambda rng: {"prompt_tokens": MAX_TOKENS, "latency_ms": 2**32 - 1},
     lambda rng: {
         "blob": "x" * rng.randint(1, MAX_EVENT_BYTES - 2000) if rng.random() < 0.02 else ""
     },
@@ -192,7 +192,7 @@ _BROKEN: tuple[Callable[[random.Random, str], tuple[Any, ...]], ...] = (
     _changed("prompt_tokens", -3, "out_of_range"),
     _changed("prompt_tokens", "12", "wrong_type"),
     _changed("prompt_tokens", 1.25, "wrong_type"),
-    _changed("prompt_tokens", 2**32, "out_of_range"),
+    _changed("prompt_tokens", MAX_TOKENS + 1, "out_of_range"),
     _changed("prompt_tokens", 10**25, "out_of_range", "wrong_type"),
     _changed("status", 1000, "out_of_range"),
     _changed("stream", "yes", "wrong_type"),
