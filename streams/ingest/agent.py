@@ -179,6 +179,8 @@ class Ingest:
             part = await self._taken_over(fetch.partition)
             if part is None or (not part.fresh and fetch.next_offset <= part.marker):
                 return  # no longer ours, or delivered again and all of it stored
+            if fetch.stale:
+                return  # what a seek asked for is on its way
             if fetch.offset > part.marker and fetch.follows != part.marker:
                 await self._go_back(fetch.partition, part.marker)
                 return  # something before this fetch was dropped

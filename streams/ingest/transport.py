@@ -20,6 +20,7 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
 from streams.events.decode import Messages
+from streams.ingest.seeks import Seeks
 
 __all__ = ["Fetch", "FetchConsumer", "FetchTransport", "scheduler_for"]
 
@@ -34,6 +35,7 @@ class Fetch:
 
     __slots__ = (
         "follows",
+        "stale",
         "messages",
         "next_offset",
         "offset",
@@ -55,7 +57,8 @@ class Fetch:
         self.next_offset: int = records[-1].offset + 1
         self.timestamp: int = records[-1].timestamp
         #: Where the fetch before this one ended; None right after a seek to where Kafka knew.
-        self.follows: int | None = None
+        self.follows: int | None = None  # end of the fetch before it, if that is known
+        self.stale = False  # read before a seek that was asked for since
         self.messages = Messages(
             [record.value for record in records],
             [record.offset for record in records],
@@ -121,13 +124,13 @@ class FetchConsumer(FaustConsumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._handed_out: dict[TP, int] = {}
+        self._seeks = Seeks()
         self._read_offset = _ReadOffsets(self._events)
 
     def _to_message(self, tp: TP, record: Any) -> Any:
         if isinstance(record, Fetch):
-            record.follows = self._handed_out.get(tp)
-            self._handed_out[tp] = record.next_offset
+            record.follows = self._seeks.follows(tp)
+            record.stale = self._seeks.overtaken(tp)
         return super()._to_message(tp, record)
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
@@ -169,10 +172,13 @@ class FetchConsumer(FaustConsumer):  # type: ignore[misc]
 
     async def perform_seek(self) -> None:
         """Go to the committed offsets, then, for events, to where the store ends."""
-        await super().perform_seek()
-        self._handed_out.clear()
-        positions: Callable[[set[TP]], Awaitable[dict[TP, int]]] = self.app.positions
         mine = {tp for tp in self.assignment() if tp.topic == self._events}
+        with self._seeks.under_way(mine):
+            await super().perform_seek()
+            await self._go_where_the_store_ends(mine)
+
+    async def _go_where_the_store_ends(self, mine: set[TP]) -> None:
+        positions: Callable[[set[TP]], Awaitable[dict[TP, int]]] = self.app.positions
         wanted = await positions(mine)
         earliest = await self.earliest_offsets(*mine) if mine else {}
         for tp in mine - wanted.keys():  # so that a first fetch that was dropped is missed
@@ -188,21 +194,27 @@ class FetchConsumer(FaustConsumer):  # type: ignore[misc]
 
     async def go_to(self, tp: TP, offset: int) -> None:
         """Fetch from `offset` on."""
-        self._handed_out[tp] = offset
-        await self.seek(tp, offset)
+        with self._seeks.under_way({tp}):
+            self._seeks.read_to[tp] = offset
+            await self.seek(tp, offset)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         """Records by partition; a small fetch waits a moment for more: inserts are fewer."""
+        before = self._seeks.counted()
         records = dict(await super()._getmany(active_partitions, timeout))
         generation, loop = self.app.consumer_generation_id, asyncio.get_running_loop()
         size, end = _bytes_in(records), loop.time() + self.app.linger
         while 0 < size < SMALL_FETCH and (left := end - loop.time()) > 0 and self.flow_active:
             more = await super()._getmany(active_partitions, left)
             if self.app.consumer_generation_id != generation:
+                self._seeks.dropped(records)
                 return {}  # what was fetched before a rebalance will be fetched again
             for tp, batch in more.items():
                 records[tp] = [*records.get(tp, []), *batch]
             size += _bytes_in(more)
+        self._seeks.fetched(
+            {tp: r for tp, r in records.items() if tp.topic == self._events}, before
+        )
         return records
 
 
