@@ -29,7 +29,7 @@ class Seeks:
 
     @contextlib.contextmanager
     def under_way(self, tps: Iterable[TP]) -> Iterator[None]:
-        """While these partitions are sought; what is fetched meanwhile may be from before or after."""
+        """While these are sought; what is fetched meanwhile may be from before or after."""
         tps = set(tps)
         self._count.update(tps)
         self._under_way.update(tps)

@@ -35,12 +35,12 @@ class Fetch:
 
     __slots__ = (
         "follows",
-        "stale",
         "messages",
         "next_offset",
         "offset",
         "partition",
         "size",
+        "stale",
         "timestamp",
         "topic",
     )
@@ -56,9 +56,10 @@ class Fetch:
         self.offset: int = records[0].offset
         self.next_offset: int = records[-1].offset + 1
         self.timestamp: int = records[-1].timestamp
-        #: Where the fetch before this one ended; None right after a seek to where Kafka knew.
-        self.follows: int | None = None  # end of the fetch before it, if that is known
-        self.stale = False  # read before a seek that was asked for since
+        #: Where the fetch or seek before this one ended; None when that is not known.
+        self.follows: int | None = None
+        #: Read before a seek that was asked for since.
+        self.stale = False
         self.messages = Messages(
             [record.value for record in records],
             [record.offset for record in records],
