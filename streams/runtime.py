@@ -12,10 +12,13 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from aiokafka.errors import KafkaError
+from faust.exceptions import FaustError
 
 from dashboards.live.server import start_page
 from streams.app import Worker
@@ -87,18 +90,38 @@ async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncI
             broker = await asyncio.to_thread(process.start)
             stack.callback(process.stop)
             stream_id = f"embedded/{settings.topic}/{uuid.uuid4().hex[:12]}"
-        worker = Worker(
-            settings, store, stream_id, embedded="" if settings.broker else broker, mode=mode
-        )
-        run = Running(settings, worker, store, broker)
+        embedded = "" if settings.broker else broker
+
+        def made() -> Worker:
+            return Worker(settings, store, stream_id, embedded=embedded, mode=mode)
+
+        run = Running(settings, made(), store, broker)
         if page:
             served = await start_page(settings.host, settings.port, run.status, run.query)
             stack.push_async_callback(served.stop)
             run.url = served.url
         await _serve_sql(settings, store, stack)
-        stack.push_async_callback(worker.stop)
-        await worker.start()
+        stack.push_async_callback(lambda: run.worker.stop())
+        await _start(run, made)
         yield run
+
+
+async def _start(run: Running, made: Callable[[], Worker]) -> None:
+    """Join the group; a broker that went away since it answered is waited for."""
+    while True:
+        try:
+            await run.worker.start()
+        except KafkaError as error:
+            if not run.settings.broker:
+                raise
+            where = run.settings.broker
+            _say(f"{where}: {type(error).__name__}; trying again every {_RETRY_S:.0f} s")
+            with contextlib.suppress(KafkaError, FaustError):
+                await run.worker.stop(snapshot=False)
+            await asyncio.sleep(_RETRY_S)
+            run.worker = made()
+        else:
+            return
 
 
 async def _store(settings: Settings) -> Store:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import Transport as FaustTransport
@@ -141,6 +142,14 @@ class FetchConsumer(FaustConsumer):  # type: ignore[misc]
     def _events(self) -> str:
         topic: str = self.app.events_topic
         return topic
+
+    def assignment(self) -> set[TP]:
+        """What is assigned; nothing before the first answer of the broker, which Faust asserts."""
+        try:
+            assigned: set[TP] = super().assignment()
+        except ConsumerNotStarted:
+            return set()
+        return assigned
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         if tp.topic != self._events:

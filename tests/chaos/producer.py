@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -63,6 +64,12 @@ class SteadyProducer:
             self._producer.send(self.topic, value=value, partition=partition)
         self._producer.flush(120)
         self._producer.close(timeout=10)
+
+    def close(self) -> None:
+        """Give up, whatever is not acknowledged."""
+        self._ending.set()
+        with contextlib.suppress(KafkaError):
+            self._producer.close(timeout=0)
 
     def _work(self) -> None:
         try:

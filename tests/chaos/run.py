@@ -61,9 +61,11 @@ def chaos(
     chosen = tuple(f for f in FAULTS if not plan.faults or f.__name__ in plan.faults)
     bag = Bag(rng, chosen)
     name = f"chaos-{plan.seed}-{time.time_ns() % 10**9}"
-    with Stage(directory, broker=broker, name=name) as stage:
+    with contextlib.ExitStack() as stack:
+        stage = stack.enter_context(Stage(directory, broker=broker, name=name))
         stream = messages(plan.seed, PARTITIONS)
         producer = SteadyProducer(stage.broker.bootstrap, stage.settings.topic, stream, plan.rate)
+        stack.callback(producer.close)
         producer.start()
         wait_until(lambda: (stage.stored() or 0) > 0, "the first events are stored", 60)
         for number in range(1, plan.rounds + 1):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from streams.broker import admin
 from tests.integration.pipeline import Pipeline, pipeline
 from tests.support.clickhouse_server import ServerProcess
 from tests.support.fixtures import require_kafka
@@ -156,3 +157,26 @@ def test_a_topic_that_is_missing_ends_with_the_way_out(flow: Pipeline) -> None:
     (line,) = worker.said().strip().splitlines()
     assert "nobody.made.this" in line
     assert "pulse topics create" in line
+
+
+def test_a_broker_that_goes_away_while_a_worker_starts_is_waited_for(flow: Pipeline) -> None:
+    with flow.worker() as worker:
+        flow.produce(100)
+        flow.await_all()
+        worker.terminate()
+        flow.broker.delete_topic(flow.settings.topic)
+        admin.create_topics(flow.settings, partitions=2)
+        # The worker asks the broker for the stream, then waits to note the new one in the store.
+        flow.server.orders(slow_insert=6.0)
+        said = len(worker.said())
+        worker.start()
+        time.sleep(4.0)
+        flow.broker.kill()
+        flow.server.orders()
+        wait_until(lambda: "trying again" in worker.said()[said:], "it says what it waits for")
+        assert flow.broker.bootstrap in worker.said()[said:]
+        flow.broker.start()
+        flow.produce(100)
+        flow.await_all()
+        assert worker.running
+        _without_traceback(worker)

@@ -193,7 +193,9 @@ def test_a_full_disk_is_one_line() -> None:
 def test_an_interrupt_ends_quietly(tmp_path: Path) -> None:
     output = tmp_path / "long.ndjson"
     arguments = ["simulate", "--output", str(output), "--hours", "8000", "--rate", "1000"]
-    process = subprocess.Popen([*PULSE, *arguments], stderr=subprocess.PIPE)
+    # A test run in the background ignores interrupts and hands that down: undo it for the child.
+    listening = ["env", "--default-signal=INT", *PULSE]
+    process = subprocess.Popen([*listening, *arguments], stderr=subprocess.PIPE)
     part = output.with_name(output.name + ".part")
     while process.poll() is None and not (part.exists() and part.stat().st_size):
         pass
