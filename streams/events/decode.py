@@ -25,6 +25,7 @@ from streams.events.schema import MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, Event, Hea
 __all__ = ["CHUNK_LINES", "Decoded", "Messages", "decode", "lines_of"]
 
 CHUNK_LINES: Final = 1500
+_FEW_MESSAGES: Final = 2
 
 _HEARTBEAT_PREFIX: Final = b'{"heartbeat"'
 _strict = msgspec.json.Decoder(Event)
@@ -123,9 +124,16 @@ def _chunks(messages: Messages) -> Iterator[Messages]:
 
 
 def _decode_chunk(part: Messages, decoded: Decoded) -> None:
-    if not _decode_clean(part, decoded):
+    """Halve a chunk that does not decode until what is left to the careful path is small."""
+    if _decode_clean(part, decoded):
+        return
+    count = len(part.values)
+    if count <= _FEW_MESSAGES:
         for value, offset, time in zip(part.values, part.offsets, part.times, strict=True):
             _decode_message(value, offset, time, decoded)
+        return
+    for half in (slice(None, count // 2), slice(count // 2, None)):
+        _decode_chunk(Messages(part.values[half], part.offsets[half], part.times[half]), decoded)
 
 
 def _decode_clean(part: Messages, decoded: Decoded) -> bool:
