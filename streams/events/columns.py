@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 
 from streams.events.schema import Event
 
-__all__ = ["EVENT_SCHEMA", "FIELDS", "PLACE_SCHEMA", "NaiveTime", "to_columns", "to_millis"]
+__all__ = ["EVENT_SCHEMA", "FIELDS", "NaiveTime", "to_columns", "to_millis"]
 
 FIELDS: Final = Event.__struct_fields__
 _all_fields: Callable[[Event], tuple[Any, ...]] = astuple  # in the order of FIELDS
@@ -43,10 +43,6 @@ _TYPES: Final[dict[str, pa.DataType]] = {
 #: Columns that come from the event itself, in the order of the Struct, then `extra`.
 EVENT_SCHEMA: Final = pa.schema(
     [pa.field(name, _TYPES.get(name, _WORD)) for name in FIELDS] + [pa.field("extra", _EXTRA)]
-)
-#: Where in Kafka a row stood, and how the fold counts it.
-PLACE_SCHEMA: Final = pa.schema(
-    [("kafka_offset", pa.uint64()), ("line", pa.uint32()), ("broker_time", pa.int64())]
 )
 
 

@@ -37,7 +37,7 @@ class Superseded(PulseError):
 
 
 class Partition:
-    """State of one assigned partition; `position` is the next offset it has not seen."""
+    """State of one assigned partition; `marker` is the next offset to store."""
 
     def __init__(self, context: Context, number: int) -> None:
         self.context = context
@@ -57,7 +57,6 @@ class Partition:
     def _recovered(self, state: Recovered) -> None:
         context = self.context
         self.fold: Fold = state.fold
-        self.position: int | None = state.marker
         self.fresh = state.marker is None  # nothing of this stream was processed yet
         self._opened = not self.fresh  # some event of this stream was new
         self.watermark = Watermark(
@@ -243,7 +242,7 @@ class Partition:
             row[name] = pa.array([getattr(counts, name)], pa.uint64())
         token = f"{context.stream_id}:{self.number}:{batch.first_offset}:{batch.next_offset}:marker"
         context.store.insert("ingest_log", pa.table(row), token)
-        self.position = self.marker = batch.next_offset
+        self.marker = batch.next_offset
         self._stored_at = time.monotonic()
         self.fresh = False
         if self._places or self._letters:

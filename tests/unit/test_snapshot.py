@@ -228,7 +228,7 @@ def test_rows_alone_and_snapshot_and_rows_rebuild_the_same(store: ChdbStore, ste
 
 def test_a_partition_without_anything_starts_empty(store: ChdbStore) -> None:
     part = Partition(context(store), 7)
-    assert (part.position, part.fresh, len(part.fold.accounts)) == (None, True, 0)
+    assert (part.marker, part.fresh, len(part.fold.accounts)) == (0, True, 0)
     assert part.maybe_snapshot(at_once=True)
     assert part.snapshot is None
     feed(part, [heartbeat(END)], 0)
