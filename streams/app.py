@@ -11,6 +11,7 @@ pass in silent partitions, and the ends of the partitions are asked for the lag.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import tempfile
@@ -46,6 +47,8 @@ __all__ = ["PulseApp", "Worker", "policy_of"]
 _log = logging.getLogger(__name__)
 _DAY_MS = 86_400_000
 _FIRST_WAIT_S = 0.2
+#: A stop takes no longer than these together: the fetch under way, then the group.
+_FINISH_S, _LEAVE_S = 2.5, 2.0
 #: What of a dead letter fits into one message of its topic, beside headers and framing.
 _LETTER_BYTES = MAX_MESSAGE_BYTES - 16 * 1024
 
@@ -270,10 +273,11 @@ class Worker:
 
     async def stop(self, *, snapshot: bool = True) -> None:
         """Finish the fetch under way (at most some seconds), commit, leave."""
-        try:
-            async with asyncio.timeout(3.0):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FINISH_S):
                 await self.ingest.close(snapshot=snapshot and not self.failed.done())
-        except TimeoutError:
-            pass
         self._stop.set()
-        await self.app.stop()
+        # Leaving the group takes a broker; without one there is nobody to take leave of.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_S):
+                await self.app.stop()

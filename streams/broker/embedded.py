@@ -203,6 +203,7 @@ def serve(
 def main(arguments: Sequence[str]) -> None:
     """Entry of the child process; `arguments` are `TOPIC=PARTITIONS`."""
     # Ctrl-C reaches the whole process group: the broker has to outlive the worker's last commit.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         broker = EmbeddedBroker(_topics(arguments))
