@@ -20,7 +20,7 @@ import click
 from streams.cli.options import Globals
 from streams.errors import PulseError
 
-__all__ = ["COMMANDS", "cli", "main"]
+__all__ = ["COMMANDS", "cli", "main", "told"]
 
 #: Name, module, attribute and the line shown by `pulse --help` (the command's own first sentence).
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -92,7 +92,7 @@ class Tree(click.Group):
         except Exception as error:  # noqa: BLE001 - the edge: whatever it was, a person gets one line
             if "--debug" in arguments:
                 traceback.print_exc()
-            return _told(error)
+            return told(error)
         return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -102,7 +102,7 @@ class Tree(click.Group):
             ctx.exit(_reader_left())
 
 
-def _told(error: Exception) -> int:
+def told(error: Exception) -> int:
     """Print `error` as one line; the exit code."""
     code = 1
     if isinstance(error, PulseError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import shutil
 import signal
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from streams.cli.main import told
 from streams.cli.options import (
     as_json,
     broker_option,
@@ -33,6 +35,9 @@ from streams.storage.chdb_store import ChdbStore
 
 __all__ = ["demo", "replay", "up", "worker"]
 
+#: How long the process waits for the threads of the Kafka clients.
+_LINGER_S = 2.0
+
 _port_option = click.option("--port", type=int, help="Port of the local page; 0 takes a free one.")
 
 
@@ -49,16 +54,39 @@ def _logging(settings: Settings) -> None:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work`; a SIGTERM before it has its own handler ends it cleanly all the same."""
+    """Run `work`; a SIGTERM before it has its own handler ends it cleanly all the same.
+
+    When `work` has ended, everything of ours is stored and closed. Threads of the Kafka clients may
+    still wait for a broker that is gone; the process does not wait for them.
+    """
 
     async def guarded() -> None:
         task = asyncio.current_task()
         assert task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await work
+        failure: Exception | None = None
+        try:
+            await work
+        except Exception as error:
+            failure = error
+            raise
+        finally:
+            _end_within(_LINGER_S, failure)
 
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(guarded())
+
+
+def _end_within(seconds: float, failure: Exception | None) -> None:
+    def end() -> None:
+        code = 0 if failure is None else told(failure)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 @click.command()

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -20,9 +20,10 @@ import pyarrow as pa
 
 from streams.events.columns import EVENT_SCHEMA, FIELDS, NaiveTime, to_columns
 from streams.events.letters import DeadLetter, refusal
+from streams.events.lines import line_numbers, lines_fit, lines_of, lines_per_message, two_on_a_line
 from streams.events.schema import MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, Event, Heartbeat
 
-__all__ = ["CHUNK_LINES", "Decoded", "Messages", "decode", "lines_of"]
+__all__ = ["CHUNK_LINES", "Decoded", "Messages", "decode"]
 
 CHUNK_LINES: Final = 1500
 _FEW_MESSAGES: Final = 2
@@ -38,9 +39,7 @@ class _Loose(Event, forbid_unknown_fields=False):
 _loose = msgspec.json.Decoder(_Loose)
 _raw = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _event_id = attrgetter("event_id")
-_first_byte = itemgetter(slice(1))
 _heartbeat = msgspec.json.Decoder(Heartbeat)
-_whole = msgspec.json.Decoder(msgspec.Raw)
 _KNOWN: Final = frozenset(FIELDS)
 _REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -142,7 +141,7 @@ def _decode_clean(part: Messages, decoded: Decoded) -> bool:
     if None in values:
         return False
     clean: Sequence[bytes] = values  # type: ignore[assignment]
-    if max(map(len, clean)) > MAX_EVENT_BYTES and not _lines_fit(clean):
+    if max(map(len, clean)) > MAX_EVENT_BYTES and not lines_fit(clean):
         return False
     joined = b"\n".join(clean)
     extra: list[dict[str, str]] | None = None
@@ -154,51 +153,15 @@ def _decode_clean(part: Messages, decoded: Decoded) -> bool:
                 return False
             events = list(_loose.decode_lines(joined))
             extra = [_unknown(row) for row in _raw.decode_lines(joined)]
-        per_message = _lines_per_message(clean, len(events))
-        if int(per_message.sum()) != len(events) or not events:
+        per_message = lines_per_message(clean, len(events))
+        if int(per_message.sum()) != len(events) or not events or two_on_a_line(joined):
             return False
         offsets = np.repeat(np.asarray(part.offsets, np.uint64), per_message)
         times = np.repeat(np.asarray(part.times, np.int64), per_message)
-        decoded._add(events, extra, offsets, _line_numbers(per_message), times)
+        decoded._add(events, extra, offsets, line_numbers(per_message), times)
     except (*_REFUSED, NaiveTime, pa.ArrowException, OverflowError):
         return False
     return True
-
-
-def _lines_fit(values: Sequence[bytes]) -> bool:
-    for value in values:
-        if len(value) > MAX_MESSAGE_BYTES:
-            return False
-        start = 0  # of a line; from it to the last line that still begins within the limit
-        while len(value) - start > MAX_EVENT_BYTES:
-            last = value.rfind(b"\n", start, start + MAX_EVENT_BYTES + 1)
-            if last < 0:
-                return False
-            start = last + 1
-    return True
-
-
-def _lines_per_message(values: Sequence[bytes], events: int) -> np.ndarray:
-    """Lines of each message; when one was blank, their sum is not the number of events."""
-    small = max(map(len, values)) <= MAX_EVENT_BYTES  # an object over many lines is no larger
-    if small and events == len(values) and set(map(_first_byte, values)) == {b"{"}:
-        return np.ones(len(values), np.int64)  # none is blank, so none has two
-    counts = [_line_breaks(value) + (not value.endswith(b"\n")) for value in values]
-    return np.asarray(counts, np.int64)
-
-
-def _line_breaks(value: bytes) -> int:
-    """`bytes.count` looks at one byte at a time; numpy's way costs more to start."""
-    if len(value) < 4096:
-        return value.count(b"\n")
-    return int(np.count_nonzero(np.frombuffer(value, np.uint8) == 10))
-
-
-def _line_numbers(per_message: np.ndarray) -> np.ndarray:
-    starts = np.cumsum(per_message) - per_message
-    numbers = np.arange(int(per_message.sum())) - np.repeat(starts, per_message)
-    lines: np.ndarray = numbers.astype(np.uint32)
-    return lines
 
 
 def _unknown(row: dict[str, msgspec.Raw]) -> dict[str, str]:
@@ -239,16 +202,6 @@ def _decode_message(value: bytes | None, offset: int, time: int, decoded: Decode
             decoded.dead.append(DeadLetter(offset, number, *refusal(line, error), line, time))
     if good:
         _add_events(good, offset, time, decoded)
-
-
-def lines_of(value: bytes) -> list[tuple[int, bytes]]:
-    """The lines of a message with their numbers; a pretty-printed value is one line, number 0."""
-    lines = [(number, line) for number, line in enumerate(value.split(b"\n")) if line.strip()]
-    if len(lines) > 1:
-        with suppress(*_REFUSED):
-            _whole.decode(value)
-            return [(0, value)]
-    return lines
 
 
 def _heartbeat_in(line: bytes) -> int | None:

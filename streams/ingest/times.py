@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from streams.events.decode import Messages, lines_of
+from streams.events.decode import Messages
 from streams.events.letters import DeadLetter
+from streams.events.lines import lines_of
 from streams.features.watermark import NEVER
 
 __all__ = ["TimeRules"]

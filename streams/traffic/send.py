@@ -9,6 +9,7 @@ or `delivery_s` have passed; what is not acknowledged is never counted.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections import deque
@@ -36,6 +37,8 @@ __all__ = ["Sender"]
 _CONNECT_S = 30.0
 _IN_FLIGHT_BYTES = 8 << 20
 _WAIT_S = 0.02
+_SLICE_S = 0.2
+_PATIENCE_SLICES = 5  # after a stop was asked for
 _PROBE_S = 2.0
 _PROGRESS_S = 0.5
 
@@ -112,7 +115,8 @@ class Sender:
 
     def close(self) -> None:
         """Closes the connection; what is not acknowledged by then is given up."""
-        self._producer.close(timeout=1.0)
+        with contextlib.suppress(KafkaTimeoutError):
+            self._producer.close(timeout=1.0)
 
     def __enter__(self) -> Self:
         return self
@@ -147,10 +151,13 @@ class Sender:
             if not future.is_done and self._in_flight_bytes <= allowed_bytes:
                 return
             try:
-                # Twice the delivery time: the producer itself gives up long before.
-                place = future.get(timeout=2 * self._delivery_s)
+                place = self._acknowledged(future)
             except KafkaError as error:
                 raise self._translated(error) from None
+            if place is None:
+                self._in_flight.clear()  # asked to stop, and nobody answers: given up, not counted
+                self._in_flight_bytes = 0
+                return
             self._in_flight.popleft()
             self._in_flight_bytes -= len(message.value)
             self._events += message.events
@@ -158,6 +165,21 @@ class Sender:
             self._bytes += len(message.value)
             if self._ledger is not None:
                 self._ledger.acknowledged(message.partition, place.offset, len(message.value))
+
+    def _acknowledged(self, future: Any) -> Any | None:
+        """Where a message came to stand; None when `stop` said so and no answer came in time."""
+        # Twice the delivery time: the producer itself gives up long before.
+        slices, patience = round(2 * self._delivery_s / _SLICE_S), _PATIENCE_SLICES
+        for _ in range(slices):
+            try:
+                return future.get(timeout=_SLICE_S)
+            except KafkaTimeoutError:
+                if future.is_done:
+                    raise
+                patience -= self._stop()
+                if not patience:
+                    return None
+        return future.get(timeout=_SLICE_S)
 
     def _wait_for_consumer(self) -> None:
         if self._pressure is None:

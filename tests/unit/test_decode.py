@@ -149,6 +149,27 @@ def test_an_object_torn_over_two_messages_is_not_put_together() -> None:
     assert [item.offset for item in result.dead] == [7, 8]
 
 
+@pytest.mark.parametrize("between", [b"", b" ", b"\t", b" \r "])
+@pytest.mark.parametrize(
+    "other", [b"\r\n", b"\n" + line(event_id="x"), line(moderation={}).replace(b"{}", b"\n{}")]
+)
+def test_two_events_on_a_line_do_not_make_up_for_a_line_without(
+    between: bytes, other: bytes
+) -> None:
+    twice = line(event_id="a") + between + line(event_id="b")
+    for messages in ([twice, other], [other, twice], [twice + b"\n" + other]):
+        result = decoded(messages)
+        assert {"a", "b"}.isdisjoint(ids(result))
+        assert twice in [letter.content for letter in result.dead]
+
+
+def test_events_with_spaces_and_objects_in_them_stay_on_the_fast_path() -> None:
+    spaced = json.dumps(GOOD | {"moderation": {"hate": 0.5}, "own": [{"a": 1}, {"b": {}}]}).encode()
+    compact = line(moderation={"hate": 0.5}, own=[[{}, {}]])
+    result = decoded([spaced, compact, spaced + b"\r\n" + compact])
+    assert (result.rows, len(result.batches)) == (4, 1)
+
+
 def padded(size: int, **changed: Any) -> bytes:
     bare = line(**changed, pad="")
     return line(**changed, pad="x" * (size - len(bare)))
