@@ -17,7 +17,7 @@ demo: setup ## the whole stack with live traffic and attacks in it (ARGS=--fresh
 	@$(BIN)/pulse demo $(ARGS)
 
 test: setup ## every test, two at a time (ARGS='-k burst' for some, ARGS='-n 0' one at a time)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## format, lint, types, generated docs: what CI holds a change to
 	@./deploy/check.sh
