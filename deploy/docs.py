@@ -1,7 +1,9 @@
 """Generates the reference pages from the code they describe, and tells when they are stale.
 
-`python -m deploy.docs` writes docs/events.md, docs/settings.md, docs/cli.md, docs/tables.md and the
-settings table in README.md; `--check` writes nothing, names what is stale and exits with 1.
+`python -m deploy.docs` writes docs/events.md, docs/settings.md, docs/cli.md, docs/tables.md,
+docs/policy.schema.json, streams/policy/default.toml, the cards in docs/detectors (from the figures
+that `pulse evaluate --cards` left there) and the settings table in README.md; `--check` writes
+nothing, names what is stale and exits with 1.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ import msgspec
 
 from streams.cli.main import cli
 from streams.events.schema import MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, Event
+from streams.lab import cards
+from streams.lab.evaluation import read
+from streams.policy import schema, template
 from streams.settings import PREFIX, Settings, describe
 
 __all__ = ["cli_page", "events_page", "main", "settings_page", "stale", "tables_page", "with_table"]
@@ -224,12 +229,17 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/settings.md": settings_page,
     "docs/cli.md": cli_page,
     "docs/tables.md": tables_page,
+    "docs/policy.schema.json": schema.text,
+    "streams/policy/default.toml": template.default_file,
 }
 
 
 def stale(root: Path = ROOT) -> dict[str, str]:
     """Files under `root` that differ from what the code says now, with what they should hold."""
     wanted = {name: make() for name, make in PAGES.items()}
+    figures = root / cards.FOLDER / "evaluation.json"
+    if figures.exists():
+        wanted |= cards.cards(read(figures))
     readme = root / "README.md"
     if readme.exists():
         wanted["README.md"] = with_table(readme.read_text(encoding="utf-8"), settings_table())

@@ -1,217 +1,217 @@
-"""Burst: is this too much for this account? Its own record, and the tail of its own counts.
+"""Burst: has this account ever been near this? Its window sums against its own record.
 
-Called by the fold once a tick (a few seconds of event time) for the accounts with a count. Two
-questions, both must say yes in one of three windows and for one of two series:
+Called once a tick (a few seconds of event time) for the accounts with a count. For five series
+(requests, tokens in, tokens out, errors, 429s) over three windows (1, 5 and 60 minutes):
 
-    record    (S - M) / (M + 3) > ratio       has this account ever been near this?
-    tail      P(X >= S) < p_value             how far out in its own distribution is this?
+    ratio    = (S - M) / (M + offset)        S the window's sum, M the account's record
+    evidence = decades * log10(1 + ratio) * weights / (1 + age_penalty / max(age, 1 day))
 
-S   sum of the window that ends now: 60, 300 or 3600 s of requests or tokens (prompt + completion)
-M   the record: largest sum seen before this hour, fading by half every `record_half_life_s`
-X   negative binomial; mean and dispersion are those of the account's five-minute sums with
-    exponential forgetting and a prior, each sum winsorised (taken as at most 2 M + 20 requests, or
-    2 M + 40,000 tokens) before it is learned. For a window of w seconds the mean is
-    scaled by w / 300 and the size by min(1, w / 300): independent parts for the shorter window, one
-    common swing for the longer, in both cases the heavier tail of the two.
+and the largest of the fifteen counts. M is the largest sum seen before this hour, fading by half
+every `record_half_life_s`. A record is as firm as the account is old, hence the last factor. What
+evidence is rare is learned from the population, stratified by the account's own mean (small
+accounts double their record every day, large ones never), young accounts apart
+(`detectors.calibration`). Beside it stands, for the reader, the tail of the account's own counts:
+P(X >= S), X negative binomial with the mean and the dispersion of its five-minute sums, exponential
+forgetting and a prior; a window of w seconds has the mean times w / 300 and the size times
+min(1, w / 300), in both cases the heavier tail of the two.
 
-Two memories on purpose. The record learns a whole hour at once when that hour has ended, so an
-attack is found over and over within its hour, and an honest level shift falls silent in the next
-ones. The baseline learns winsorised and barely moves.
+Two memories on purpose. The record learns an hour when it has ended, unless it alarmed: then its
+peaks wait `quarantine_h` hours, so that the same attack again is news again, and an honest level
+shift falls silent the same day. The baseline learns at most 2 M and a margin (winsorised).
 
-Known limits. A second attack no larger than the first is NOT found until the record has faded to
-less than half of it, a little over 7 days. A ramp that less than doubles from hour to hour never
-alarms. Accounts younger than `warm_up_windows` get NaN, not a verdict. Windows roll and are judged
-every tick, and p-values are not corrected for that: they rank and explain, they are no rates.
+Known limits. A ramp that less than doubles from hour to hour has no evidence (see `ramp`). An
+attack no larger than an honest peak of the last two weeks is not found here.
 
-References: negative binomial and moment estimate, see `detectors.negative_binomial`; forgetting,
-see `detectors.forgetting`; winsorising, Dixon and Tukey, "Approximate behavior of the distribution
-of winsorized t", Technometrics 10, 1968; the record against the tail, DESIGN.md "Detectors".
-Measured by `python -m tests.bench.burst_quality` (400 accounts cut from the ServeGen clients, 14
-days, a tick a minute): 30 false episodes per 1,000 account-days of clean traffic; of bursts of 10
-minutes on accounts older than a day, 88 % found at 30 times the usual rate (57 % within 2 minutes),
-34 % at 10 times (`--factor 10`); of the same burst again 6 hours later none.
+References: records against tails, DESIGN.md "Detectors"; negative binomial and moment estimate, see
+`detectors.negative_binomial`; winsorising, Dixon and Tukey, "Approximate behavior of the
+distribution of winsorized t", Technometrics 10, 1968. Measured by `pulse evaluate`, see
+docs/detectors/burst.md.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from detectors.base import BoolArray, Explanation, FloatArray, IntArray, State
+from detectors.base import EVIDENCE_MAX, Evidence, Explanation, FloatArray, Inputs, IntArray, State
 from detectors.burst_parameters import SERIES, WINDOWS_S, Parameters
-from detectors.burst_state import STATE, history, is_warm, learn, observe, record
+from detectors.burst_state import (
+    STATE,
+    age_days,
+    baseline_mean,
+    history,
+    is_warm,
+    learn,
+    record,
+)
+from detectors.burst_state import observe as _observe
 from detectors.negative_binomial import moments, tail
-from detectors.wording import age, amount, one_in, window_name
+from detectors.threshold import smallest
+from detectors.wording import age, amount, series_name, window_name
 
 __all__ = [
-    "INPUT",
+    "CADENCE",
+    "CLUSTER",
+    "INPUTS",
+    "KINDS",
     "NAME",
     "SERIES",
     "STATE",
+    "STRATA",
+    "TITLE",
     "WINDOWS_S",
     "Parameters",
-    "Scores",
+    "baseline_mean",
     "explain",
+    "is_warm",
     "learn",
     "observe",
     "score",
-    "threshold",
+    "strata",
 ]
 
 NAME: Final = "burst"
-INPUT: Final = (len(WINDOWS_S), len(SERIES))
+TITLE: Final = "Burst"
+CADENCE: Final = "tick"
+KINDS: Final = ("burst", "token_burst", "error_burst", "throttled_burst")
+INPUTS: Final = ("sums",)
+_KIND_OF_SERIES: Final = np.array([0, 1, 1, 2, 3])
+_CELLS: Final = (len(WINDOWS_S), len(SERIES))
 _SCALE: Final = np.array(WINDOWS_S) / 300.0  # of the mean
 _SIZE_SCALE: Final = np.minimum(_SCALE, 1.0)
-_OFFSET: Final = 3.0  # in the ratio: keeps one request after none from being infinitely many
-_LARGEST: Final = 2.0**53  # integers above are not exact in float64
+#: Requests per five minutes that part the strata of accounts older than a day.
+MEANS: Final = np.array([0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
+#: Days of age, and requests per five minutes, that part the strata of younger ones.
+_AGES: Final = np.array([0.125, 0.33])
+_YOUNG_MEANS: Final = np.array([1.0, 8.0])
+_OLD: Final = len(MEANS) + 1
+STRATA: Final = _OLD + (len(_AGES) + 1) * (len(_YOUNG_MEANS) + 1)
+CLUSTER: Final = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Verdict of one tick, one row an account; axes (n, window, series)."""
-
-    p_value: FloatArray  # (n, 3, 2) NaN while warming up; 1: not above its own record or minimum
-    ratio: FloatArray  # (n, 3, 2) (S - M) / (M + 3)
-    expected: FloatArray  # (n, 3, 2) mean of the baseline, scaled to the window
-    alarm: BoolArray  # (n,)
-    window: IntArray  # (n,) index into WINDOWS_S of the strongest evidence; 0 without an alarm
-    series: IntArray  # (n,) index into SERIES, likewise
-
-
-def score(state: State, sums: FloatArray, now_ms: int, parameters: Parameters) -> Scores:
-    """Judge the window sums (n, 3, 2) of the tick that ends at `now_ms`; changes nothing.
-
-    The tail is computed only where minimum and ratio are exceeded, and is 1 elsewhere. Among the
-    cells that alarm the strongest has the largest -log10 p + log10(1 + ratio): the two questions'
-    evidence summed, the ratio's own tail taken as a Pareto tail of index 1.
-    """
-    record_now, _, _ = record(state, now_ms, parameters)
-    ratio = (sums - record_now) / (record_now + _OFFSET)
-    warm = is_warm(state, now_ms, parameters)
-    candidate = (ratio > parameters.ratio) & (sums >= _minimum(parameters)) & warm[:, None, None]
-
-    total, _, weight = history(state, now_ms, parameters)
-    prior = parameters.prior_windows
-    mean = (total + prior * np.array(parameters.prior_mean)) / (weight + prior)
-    p_value = np.ones(sums.shape)
-    p_value[~warm] = np.nan
-    alarm = np.zeros(len(sums), dtype=np.bool_)
-    window = np.zeros(len(sums), dtype=np.int64)
-    series = np.zeros(len(sums), dtype=np.int64)
-
-    rows = np.flatnonzero(candidate.any(axis=(1, 2)))
-    if rows.size:
-        where, windows, kinds = np.nonzero(candidate[rows])
-        means, sizes = _distribution(state[rows], now_ms, parameters)
-        p = tail(
-            sums[rows[where], windows, kinds],
-            means[where, windows, kinds],
-            sizes[where, windows, kinds],
-        )
-        p_value[rows[where], windows, kinds] = p
-        fires = p < parameters.p_value
-        evidence = np.full((len(rows), *INPUT), -np.inf)
-        strength = np.log10(1.0 + ratio[rows[where], windows, kinds]) - np.log10(p)
-        evidence[where, windows, kinds] = np.where(fires, strength, -np.inf)
-        flat = evidence.reshape(len(rows), -1)
-        strongest = flat.argmax(axis=1)
-        alarm[rows] = np.isfinite(flat.max(axis=1))
-        window[rows], series[rows] = np.divmod(strongest, len(SERIES))
-    return Scores(p_value, ratio, mean[:, None, :] * _SCALE[:, None], alarm, window, series)
+def score(state: State, inputs: Inputs, now_ms: int, parameters: Parameters) -> Evidence:
+    """Judge the sums (n, 3, 5) of the tick that ends at `now_ms`; changes nothing."""
+    sums = inputs["sums"]
+    count = len(sums)
+    value = np.zeros(count)
+    stratum, kind = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    known = is_warm(state, now_ms, parameters)
+    value[~known] = np.nan
+    loud = np.flatnonzero(known & (sums >= np.array(parameters.minimum)).any(axis=(1, 2)))
+    if loud.size:
+        cells = _cells(state[loud], sums[loud], now_ms, parameters).reshape(len(loud), -1)
+        strongest = cells.argmax(axis=1)
+        value[loud] = cells.max(axis=1)
+        kind[loud] = _KIND_OF_SERIES[strongest % len(SERIES)]
+        stratum[loud] = strata(state[loud], now_ms, parameters)
+    return Evidence(value, stratum, kind)
 
 
-def threshold(
-    state: State, window: IntArray, series: IntArray, now_ms: int, parameters: Parameters
-) -> FloatArray:
-    """Smallest whole sum (n,) that alarms in that window and series: one less is silent there.
+def observe(state: State, inputs: Inputs, now_ms: int, parameters: Parameters) -> State:
+    """A new state that remembers the tick; `alarmed` among the inputs, when given, is (n,)."""
+    alarmed = inputs["alarmed"] > 0 if "alarmed" in inputs else np.zeros(len(state), np.bool_)
+    return _observe(state, inputs["sums"], alarmed, now_ms, parameters)
 
-    Found by bisection on the very rule that `score` applies. NaN while the account warms up; inf
-    if no sum below 2**53 alarms.
-    """
-    row = np.arange(len(state))
-    record_now = record(state, now_ms, parameters)[0][row, window, series]
-    means, sizes = _distribution(state, now_ms, parameters)
-    mean, size = means[row, window, series], sizes[row, window, series]
-    minimum = _minimum(parameters)[series]
 
-    def alarms(sums: FloatArray) -> BoolArray:
-        above = (sums - record_now) / (record_now + _OFFSET) > parameters.ratio
-        fires: BoolArray = above & (sums >= minimum) & (tail(sums, mean, size) < parameters.p_value)
-        return fires
+def _cells(state: State, sums: FloatArray, now_ms: int, parameters: Parameters) -> FloatArray:
+    """Evidence (n, 3, 5) of each window and series, quantised: processors differ in a last bit."""
+    best, _, _ = record(state, now_ms, parameters)
+    ratio = np.maximum(sums - best, 0.0) / (best + np.array(parameters.offset))
+    ratio[sums < np.array(parameters.minimum)] = 0.0
+    weight = (
+        parameters.decades
+        * np.array(parameters.window_weight)[:, None]
+        * np.array(parameters.series_weight)
+    )
+    # Of younger accounts the stratum knows the age.
+    firm = 1.0 / (1.0 + parameters.age_penalty_d / np.maximum(age_days(state, now_ms), 1.0))
+    evidence = np.log10(1.0 + ratio) * weight * firm[:, None, None]
+    rounded: FloatArray = np.minimum(np.rint(evidence * 1024.0) / 1024.0, EVIDENCE_MAX)
+    return rounded
 
-    silent, loud = minimum - 1.0, minimum.copy()
-    while (open_end := ~alarms(loud) & (loud < _LARGEST)).any():
-        silent = np.where(open_end, loud, silent)
-        loud = np.where(open_end, np.minimum(loud * 2.0, _LARGEST), loud)
-    found = alarms(loud)
-    while (loud - silent > 1.0).any():
-        middle = np.floor((silent + loud) / 2.0)
-        fires = alarms(middle)
-        loud, silent = np.where(fires, middle, loud), np.where(fires, silent, middle)
-    smallest = np.where(found, loud, np.inf)
-    return np.where(is_warm(state, now_ms, parameters), smallest, np.nan)
+
+def strata(state: State, now_ms: int, parameters: Parameters) -> IntArray:
+    """(n,) stratum of each account; -1 while it warms up."""
+    requests = baseline_mean(state, now_ms, parameters)[:, 0]
+    days = age_days(state, now_ms)
+    young = _OLD + np.searchsorted(_AGES, days) * (len(_YOUNG_MEANS) + 1)
+    young = young + np.searchsorted(_YOUNG_MEANS, requests)
+    place = np.where(days >= 1.0, np.searchsorted(MEANS, requests), young)
+    return np.where(is_warm(state, now_ms, parameters), place, -1)
 
 
 def explain(
-    account_id: str, state: State, sums: FloatArray, now_ms: int, parameters: Parameters
+    account_id: str,
+    state: State,
+    inputs: Inputs,
+    now_ms: int,
+    parameters: Parameters,
+    limit: float,
 ) -> Explanation:
-    """Why this one account alarms: `state` (1,) as it was before the tick, `sums` (1, 3, 2).
-
-    Raises:
-        ValueError: it does not alarm.
-    """
-    scores = score(state, sums, now_ms, parameters)
-    if len(state) != 1 or not scores.alarm[0]:
-        raise ValueError(f"burst: nothing to explain, {account_id} does not alarm at {now_ms} ms")
-    window, series = int(scores.window[0]), int(scores.series[0])
+    """Why this one account stands out: `state` (1,) as it was before the tick, sums (1, 3, 5)."""
+    sums = inputs["sums"]
+    evidence = _cells(state, sums, now_ms, parameters)[0]
+    window, series = divmod(int(evidence.argmax()), len(SERIES))
     cell = (0, window, series)
-    record_now, record_was, record_age = (x[cell] for x in record(state, now_ms, parameters))
+    best, was, hours = (x[cell] for x in record(state, now_ms, parameters))
     mean, size = (x[cell] for x in _distribution(state, now_ms, parameters))
-    limit = threshold(state, scores.window, scores.series, now_ms, parameters)[0]
-    observed, p_value = float(sums[cell]), float(scores.p_value[cell])
+    observed = float(sums[cell])
+    own_tail = float(tail(np.array([observed]), np.array([mean]), np.array([size]))[0])
+
+    def reaches(value: float) -> bool:
+        other = sums.copy()
+        other[cell] = value
+        return bool(_cells(state, other, now_ms, parameters)[cell] >= limit)
+
+    days = age_days(state, now_ms)[0]
     past = (
-        f"its own record was {amount(record_was)}, {age(int(record_age))}"
-        if record_was > 0
-        else "it has none on record"
+        f"its highest in {_days(days)} was {amount(was)}, {age(int(hours))}"
+        if was > 0
+        else f"it had sent none in {_days(days)}"
     )
+    name = series_name(SERIES[series])
     sentence = (
-        f"{account_id} {'sent' if series == 0 else 'used'} {amount(observed)} {SERIES[series]} in "
-        f"{window_name(WINDOWS_S[window])}; {past}, and its usual is {amount(mean)} "
-        f"({one_in(p_value)} by its own history)"
+        f"{account_id} {'sent' if series == 0 else 'had'} {amount(observed)} {name} in "
+        f"{window_name(WINDOWS_S[window])}; {past}, and its usual is {amount(mean)}"
     )
-    drivers = {
-        "observed": observed,
+    drivers = {f"{SERIES[series]}_{WINDOWS_S[window]}s": observed}
+    others = np.argsort(-evidence, axis=None, kind="stable")
+    for place in others[1:4]:
+        at, which = divmod(int(place), len(SERIES))
+        if evidence[at, which] > 0.0:
+            drivers[f"{SERIES[which]}_{WINDOWS_S[at]}s"] = float(sums[0, at, which])
+    drivers |= {
+        "evidence": float(evidence.max()),
+        "record": float(was),
+        "record_age_h": float(hours),
+        "record_faded": float(best),
         "expected": float(mean),
         "dispersion": float(1.0 / size),
-        "p_value": p_value,
-        "record": float(record_was),
-        "record_age_h": float(record_age),
-        "record_faded": float(record_now),
-        "ratio": float(scores.ratio[cell]),
-        "windows_learned": float(state["learned"][0]),
+        "own_tail_p": own_tail,
+        "age_days": float(days),
     }
     return Explanation(
         metric=SERIES[series],
         window_s=WINDOWS_S[window],
         observed=observed,
         expected=float(mean),
-        p_value=p_value,
-        threshold=float(limit),
+        threshold=smallest(reaches, observed),
         sentence=sentence,
         drivers=drivers,
     )
 
 
-def _minimum(parameters: Parameters) -> FloatArray:
-    return np.array([parameters.min_requests, parameters.min_tokens], dtype=np.float64)
+def _days(days: float) -> str:
+    if days < 2.0:
+        return f"{max(1, round(days * 24))} hours" if days * 24 >= 1.5 else "its first hour"
+    return f"{round(days)} days"
 
 
 def _distribution(
     state: State, now_ms: int, parameters: Parameters
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean and size (n, 3, 2) of the negative binomial of each window and series."""
+    """Mean and size (n, 3, 5) of the negative binomial of each window and series."""
     total, squares, weight = history(state, now_ms, parameters)
     mean, size = moments(
         total,

@@ -1,4 +1,4 @@
-"""Everything of the burst detector that can be tuned; the fold fills it from the settings."""
+"""Everything of the burst detector that can be tuned; the policy fills it."""
 
 from __future__ import annotations
 
@@ -9,34 +9,42 @@ from typing import Final
 __all__ = ["SERIES", "WINDOWS_S", "Parameters"]
 
 WINDOWS_S: Final = (60, 300, 3600)
-SERIES: Final = ("requests", "tokens")
-_MAY_BE_ZERO: Final = frozenset({"warm_up_windows", "ratio", "winsor_factor"})
+SERIES: Final = ("requests", "prompt_tokens", "completion_tokens", "errors", "throttled")
+_MAY_BE_ZERO: Final = frozenset({"warm_up_s", "winsor_factor", "quarantine_h", "age_penalty_d"})
+
+Five = tuple[float, float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """Pairs are (requests, tokens).
-
-    A heavier prior (20, weight 12: the median of real clients) gives 25.5 false episodes per 1,000
-    account-days instead of 30, but is blind for most of an account's first day.
+    """Tuples of five follow SERIES, of three the windows.
 
     Raises:
         ValueError: a value outside its range, with the parameter's name.
     """
 
-    p_value: float = 1e-6  # probability: bursts less likely than this alarm
-    ratio: float = 1.0  # value of (S - M) / (M + 3) that must be exceeded as well
-    min_requests: int = 30  # requests: windows with fewer never alarm
-    min_tokens: int = 60_000  # tokens: windows with fewer never alarm on tokens
+    minimum: Five = (
+        20.0,
+        40_000.0,
+        10_000.0,
+        20.0,
+        20.0,
+    )  # of the series: smaller sums say nothing
+    offset: Five = (3.0, 6_000.0, 1_500.0, 5.0, 5.0)  # of the series: one after none is not much
+    series_weight: Five = (1.0, 0.6, 0.6, 0.4, 0.4)  # 1: of a series' evidence
+    window_weight: tuple[float, float, float] = (1.0, 1.0, 0.6)  # 1: of a window's evidence
+    decades: float = 6.0  # evidence per tenfold record
+    age_penalty_d: float = 2.0  # days: a record this old counts half as firm, an old one fully
     record_half_life_s: float = 7 * 86400.0  # seconds until a record counts half
     baseline_half_life_s: float = 2 * 86400.0  # seconds until a window counts half
-    warm_up_windows: int = 12  # five-minute windows since first seen without a verdict
+    quarantine_h: float = 12.0  # hours before an hour that alarmed becomes a record
+    warm_up_s: float = 3600.0  # seconds since first seen without a verdict
     prior_windows: float = 5.0  # five-minute windows that the prior stands for
-    prior_mean: tuple[float, float] = (1.0, 2_000.0)  # requests, tokens per five minutes
-    prior_dispersion: tuple[float, float] = (2.0, 3.0)  # (variance - mean) / mean ** 2
+    prior_mean: Five = (1.0, 1500.0, 500.0, 0.02, 0.02)  # of the series per five minutes
+    prior_dispersion: Five = (2.0, 3.0, 3.0, 4.0, 4.0)  # (variance - mean) / mean ** 2
     dispersion_limits: tuple[float, float] = (0.05, 1e3)  # the estimate stays between these
     winsor_factor: float = 2.0  # records
-    winsor_margin: tuple[float, float] = (20.0, 40_000.0)  # requests, tokens per five minutes
+    winsor_margin: Five = (20.0, 30_000.0, 10_000.0, 20.0, 20.0)  # of the series per five minutes
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -46,8 +54,6 @@ class Parameters:
                 if not math.isfinite(number) or number < 0 or (number == 0 and not zero_too):
                     expected = "a finite number >= 0" if zero_too else "a finite number > 0"
                     raise ValueError(f"burst {field.name}: expected {expected}, got {value}")
-        if self.p_value >= 1:
-            raise ValueError(f"burst p_value: expected a probability below 1, got {self.p_value}")
         if self.dispersion_limits[0] > self.dispersion_limits[1]:
             raise ValueError(
                 f"burst dispersion_limits: expected (low, high), got {self.dispersion_limits}"

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["age", "amount", "one_in", "window_name"]
+__all__ = ["age", "amount", "one_in", "series_name", "since", "window_name"]
+
+_SERIES = {
+    "prompt_tokens": "input tokens",
+    "completion_tokens": "output tokens",
+    "throttled": "throttled requests",
+}
 
 
 def amount(value: float) -> str:
@@ -58,3 +64,24 @@ def one_in(p_value: float) -> str:
         if odds >= unit:
             return f"1 in {odds / unit:,.0f}{name}"
     return f"1 in {odds:,.0f}"
+
+
+def series_name(series: str) -> str:
+    """
+    >>> [series_name(s) for s in ("requests", "prompt_tokens", "throttled")]
+    ['requests', 'input tokens', 'throttled requests']
+    """
+    return _SERIES.get(series, series)
+
+
+def since(hours: float) -> str:
+    """
+    >>> [since(h) for h in (0.0, 0.2, 1.0, 5.4)]
+    ['just now', '12 minutes ago', '60 minutes ago', '5 hours ago']
+    """
+    if hours < 1 / 60:
+        return "just now"
+    if hours < 1.5:
+        minutes = round(hours * 60)
+        return f"{minutes} minute{'s' if minutes != 1 else ''} ago"
+    return f"{round(hours)} hours ago"

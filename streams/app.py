@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 import faust
@@ -26,8 +27,6 @@ import msgspec
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from detectors import burst
-from streams.alerting.incidents import Rules
 from streams.broker.admin import MAX_MESSAGE_BYTES
 from streams.broker.connection import faust_arguments
 from streams.events.letters import DeadLetter, letter_id
@@ -37,6 +36,10 @@ from streams.ingest.batch import Context
 from streams.ingest.recovery import register_stream
 from streams.ingest.times import TimeRules
 from streams.ingest.transport import FetchTransport, scheduler_for
+from streams.platform.agent import PlatformAgent
+from streams.policy.model import Policy as Detection
+from streams.policy.model import default_policy
+from streams.policy.watch import PolicyFile
 from streams.settings import Settings
 from streams.status import Status
 from streams.storage.base import Store
@@ -53,19 +56,17 @@ _FINISH_S, _LEAVE_S = 2.5, 2.0
 _LETTER_BYTES = MAX_MESSAGE_BYTES - 16 * 1024
 
 
-def policy_of(settings: Settings) -> Policy:
-    """The fold's policy as set."""
+def policy_of(settings: Settings, detection: Detection | None = None) -> Policy:
+    """The fold's policy as set, with the built-in detection policy unless one is given."""
     return Policy(
         tick_ms=_ms(settings.tick),
         idle_ms=round(settings.idle_days * _DAY_MS),
-        rules=Rules(_ms(settings.resolve_after), _ms(settings.reopen_within)),
-        burst=burst.Parameters(
-            p_value=settings.burst_p,
-            ratio=settings.burst_ratio,
-            min_requests=settings.burst_requests,
-            min_tokens=settings.burst_tokens,
-        ),
+        detection=detection or default_policy(),
     )
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _ms(seconds: float) -> int:
@@ -113,16 +114,30 @@ class Worker:
             settings.dead_letter_topic, value_serializer="raw", key_serializer="raw"
         )
         self._stream_id = stream_id
+        self.policy_file = PolicyFile(settings.policy)
+        self.policy_file.start(_today())
+        self.status.policy_problem = lambda: self.policy_file.problem
         self.ingest = Ingest(
             self._context(stream_id), self.status, self._send_letters, self._go_back, self._mine
         )
+        if settings.time_mode == "live":
+            context = self.ingest.context
+            self.ingest.platform = PlatformAgent(
+                self.store,
+                stream_id,
+                context.policy.rules,
+                lambda: self.policy_file.policy.version,
+                context.now_ms,
+            )
+            self.status.platform = self.ingest.platform.incidents
         self._compose()
 
     def _context(self, stream_id: str) -> Context:
         settings = self.settings
         return Context(
             store=self.store,
-            policy=policy_of(settings),
+            policy=policy_of(settings, self.policy_file.policy),
+            policy_file=self.policy_file,
             topic=settings.topic,
             stream_id=stream_id,
             stream_registered=register_stream(self.store, stream_id, settings.topic),
@@ -192,6 +207,7 @@ class Worker:
             self.status.ends = {tp.partition: app.consumer.highwater(tp) or 0 for tp in mine}
             for number, marker in self.ingest.stalled(self.status.ends):
                 await self._go_back(number, marker)
+            self.policy_file.poll(_today())
 
         if settings.heartbeat and settings.time_mode == "live":
 

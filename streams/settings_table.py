@@ -155,39 +155,8 @@ class Settings:
     snapshot_every: float = _setting(
         60.0, "s", "Time between two snapshots of the fold.", low=1.0, high=86400.0
     )
-    burst_p: float = _setting(
-        1e-6,
-        "probability",
-        "Bursts less likely than this under the account's own history alarm.",
-        low=1e-300,
-        high=0.5,
-    )
-    burst_ratio: float = _setting(
-        1.0,
-        "",
-        "Own-record score (S - M) / (M + 3) that a burst must exceed as well.",
-        low=0.0,
-        high=1e6,
-    )
-    burst_requests: int = _setting(
-        30, "requests", "Windows with fewer requests never alarm.", low=1, high=2**31
-    )
-    burst_tokens: int = _setting(
-        60_000, "tokens", "Windows with fewer tokens never alarm on tokens.", low=1, high=2**40
-    )
-    resolve_after: float = _setting(
-        600.0,
-        "s",
-        "An incident without a finding for this long (event time) is resolved.",
-        low=5.0,
-        high=604800.0,
-    )
-    reopen_within: float = _setting(
-        1800.0,
-        "s",
-        "A finding this soon after a resolution reopens the incident instead of a new one.",
-        low=0.0,
-        high=604800.0,
+    policy: str = _setting(
+        "", "path", "Policy file (TOML): budgets, detectors, cohorts; empty uses the built-in one."
     )
 
     # page

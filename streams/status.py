@@ -41,6 +41,8 @@ class Status:
         self.broker = ""  # sentence of what is wrong, or nothing
         self.ends: Mapping[int, int] = {}
         self.store_trouble: Callable[[], str] = lambda: ""
+        self.platform: Callable[[], list[Incident]] = list
+        self.policy_problem: Callable[[], str] = lambda: ""
         self.gaps: Callable[[], list[Gap]] = list
         self.partitions: Callable[[], Mapping[int, Partition]] = dict
         self._lock = threading.Lock()
@@ -107,11 +109,15 @@ class Status:
             "duplicates": counts["duplicates"],
             "late": counts["late"],
             "too_late": counts["too_late"],
+            "policy": {
+                "version": next((part.fold.policy.version for part in parts.values()), ""),
+                "problem": self.policy_problem(),
+            },
             "store": {"ok": not trouble, "sentence": trouble, "write_ms": write},
             "broker": {"ok": not self.broker, "sentence": self.broker},
             "partitions": [self._partition(part) for _, part in sorted(parts.items())],
             "hottest": _hottest(parts),
-            "incidents": _incidents(parts),
+            "incidents": _incidents(parts, self.platform()),
             "gaps": [
                 {"started_at": g.started_at, "ended_at": g.ended_at, "sentence": g.sentence}
                 for g in self.gaps()
@@ -139,16 +145,19 @@ def _quantiles(ordered: list[float]) -> dict[str, float] | None:
     }
 
 
-def _incidents(parts: Mapping[int, Partition]) -> list[dict[str, Any]]:
+def _incidents(parts: Mapping[int, Partition], platform: list[Incident]) -> list[dict[str, Any]]:
     """Open incidents, then the recently resolved, newest first."""
     found: list[Incident] = [
-        item for part in parts.values() for item in list(part.fold.incidents.by_key.values())
+        item for part in parts.values() for item in list(part.fold.incidents.by_account.values())
     ]
+    found += platform
     found.sort(key=lambda item: (item.state == "resolved", -item.started_at, item.account_id))
     return [
         {
             "incident_id": item.incident_id,
             "account_id": item.account_id,
+            "kind": item.kind,
+            "detector": item.detector,
             "state": item.state,
             "severity": item.severity,
             "sentence": item.sentence,
@@ -181,17 +190,18 @@ def _hottest(parts: Mapping[int, Partition]) -> list[dict[str, Any]]:
         standing = windows.standing_at(
             fold.accounts.state, fold.layout, fold.accounts.stamp, top, fold.closed
         )
-        sums = windows.burst_sums(standing, np.arange(len(top)))
-        scores = burst.score(standing["burst"], sums, fold.closed, fold.policy.burst)
+        sums = windows.tick_sums(standing, slice(None))
+        parameters = fold.scoring.parameters(burst)
+        usual = burst.baseline_mean(standing["burst"], fold.closed, parameters)
+        warm = burst.is_warm(standing["burst"], fold.closed, parameters)
         for place, row in enumerate(top.tolist()):
-            warm = not np.isnan(scores.p_value[place, 1, 0])
             rows.append(
                 {
                     "account_id": fold.accounts.names[row],
                     "requests_1m": int(sums[place, 0, 0]),
                     "requests_5m": int(sums[place, 1, 0]),
-                    "tokens_5m": int(sums[place, 1, 1]),
-                    "usual_5m": float(scores.expected[place, 1, 0]) if warm else None,
+                    "tokens_5m": int(sums[place, 1, 1] + sums[place, 1, 2]),
+                    "usual_5m": float(usual[place, 0]) if warm[place] else None,
                 }
             )
     rows.sort(key=lambda row: (-row["requests_5m"], row["account_id"]))

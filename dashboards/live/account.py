@@ -9,7 +9,16 @@ from dashboards.live.against import blind
 from dashboards.live.chart import Plot, chart
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Row, Status, is_open
-from dashboards.live.parts import card, incident_path, level, live_line, named, state_line, table
+from dashboards.live.parts import (
+    card,
+    incident_path,
+    level,
+    live_line,
+    metric_name,
+    named,
+    state_line,
+    table,
+)
 from dashboards.live.read import Reader
 from dashboards.live.series import MINUTE, Point, metric_of, usual, window_sums
 from dashboards.live.when import clock
@@ -143,8 +152,8 @@ def _findings(findings: Sequence[Row]) -> Html | None:
     rows: list[list[Child]] = [
         [
             clock(finding["window_end"], seconds=True, date=True),
-            finding["detector"],
-            f"{finding['metric']} in {window(finding['window_s'])}",
+            finding["detector"] + (f", no alert: {finding['held']}" if finding["held"] else ""),
+            metric_name(finding["metric"], finding["window_s"]),
             count(finding["observed"]),
             count(finding["expected"]),
             count(finding["threshold"]),

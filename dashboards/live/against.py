@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from dashboards.live.chart import Plot
 from dashboards.live.model import Incident, Row, Status
 from dashboards.live.parts import metric_name
 from dashboards.live.read import Span
-from dashboards.live.series import MINUTE, metric_of, usual, window_sums
+from dashboards.live.series import IN_MINUTES, MINUTE, metric_of, usual, window_sums
 from dashboards.live.words import count
 
-__all__ = ["against_usual", "blind", "span"]
+__all__ = ["against_usual", "blind", "drawn", "span"]
 
 _MOST_BEFORE = 12 * 60 * MINUTE
 _AFTER = 15 * MINUTE
@@ -33,8 +34,12 @@ def against_usual(
     least: int,
     gaps: Sequence[tuple[int, int]] = (),
 ) -> Plot:
-    """The incident's metric summed over its window, from the rows that `span` names."""
-    metric, window_s = incident["metric"], incident["window_s"]
+    """The incident's metric summed over its window, from the rows that `span` names.
+
+    Requests, without a threshold, where the minutes do not hold what was counted.
+    """
+    metric, window_s = drawn(incident), incident["window_s"]
+    counted = metric == incident["metric"] and math.isfinite(incident["threshold"])
     account = incident["account_id"]
     minutes = [(int(r["at"]), metric_of(r, metric)) for r in rows if r["account_id"] == account]
     start, end = _limits(status, incident, least)
@@ -44,11 +49,16 @@ def against_usual(
         unit=metric_name(metric, window_s),
         label=f"{account}: {metric_name(metric, window_s)}",
         band=usual([point for point in points if point[0] <= incident["started_at"]]),
-        threshold=incident["threshold"],
+        threshold=incident["threshold"] if counted else None,
         threshold_label=f"silent below {count(incident['threshold'])}",
         outside=[(incident["started_at"], incident["last_seen_at"] + MINUTE)],
         blind=[*blind(status), *gaps],
     )
+
+
+def drawn(incident: Incident) -> str:
+    """The metric that the chart of an incident shows."""
+    return incident["metric"] if incident["metric"] in IN_MINUTES else "requests"
 
 
 def blind(status: Status) -> list[tuple[int, int]]:

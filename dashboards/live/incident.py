@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import cast
 
-from dashboards.live.against import against_usual, span
+from dashboards.live.against import against_usual, drawn, span
 from dashboards.live.chart import chart
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Row, Status, is_open
@@ -14,6 +14,7 @@ from dashboards.live.parts import (
     account_path,
     card,
     facts,
+    kind_name,
     level,
     live_line,
     metric_name,
@@ -24,7 +25,7 @@ from dashboards.live.parts import (
 from dashboards.live.read import Reader
 from dashboards.live.series import MINUTE
 from dashboards.live.when import clock
-from dashboards.live.words import chance, count, window
+from dashboards.live.words import chance, count
 
 __all__ = ["find", "incident_page"]
 
@@ -51,15 +52,21 @@ async def incident_page(
     gaps = await reader.gaps(row["kafka_partition"], start, end) if row else []
     findings = await reader.findings(incident["incident_id"])
     plot = against_usual(status, incident, rows, _LEAST, gaps)
-    heading = f"{metric_name(incident['metric'], incident['window_s'])} against the usual"
+    heading = f"{metric_name(drawn(incident), incident['window_s'])} against the usual"
     picture = card(
         heading[0].upper() + heading[1:],
         chart(plot, key="incident", height=280),
         tag("p", _CAPTION, class_="muted"),
         key="picture",
     )
-    left = tag("div", picture, _numbers(incident, row), _query(findings))
-    right = tag("div", _happened(incident, row, findings), _drivers(findings), _listed(findings))
+    left = tag("div", picture, _numbers(incident, row), _query(incident, findings))
+    right = tag(
+        "div",
+        _happened(incident, row, findings),
+        _seen_by(findings),
+        _drivers(findings),
+        _listed(findings),
+    )
     return tag(
         "div",
         live_line(status),
@@ -87,6 +94,7 @@ _CAPTION = (
 def _numbers(incident: Incident, row: Row | None) -> Html:
     pairs: list[tuple[str, Child]] = [
         ("Observed, at its peak", count(incident["observed"])),
+        ("Kind", kind_name(incident["kind"])),
         ("Usual", count(incident["expected"])),
         ("Silent below", count(incident["threshold"])),
         ("What was counted", metric_name(incident["metric"], incident["window_s"])),
@@ -107,7 +115,7 @@ def _numbers(incident: Incident, row: Row | None) -> Html:
 def _happened(incident: Incident, row: Row | None, findings: Sequence[Row]) -> Html:
     steps: list[tuple[int, str]] = []
     if findings:
-        first, peak = findings[-1], max(findings, key=lambda finding: float(finding["observed"]))
+        first, peak = findings[-1], _peak(incident, findings)
         steps.append((first["window_end"], "Opened: " + _figure(first)))
         if peak is not first:
             steps.append((peak["window_end"], "Highest: " + _figure(peak)))
@@ -127,16 +135,35 @@ def _happened(incident: Incident, row: Row | None, findings: Sequence[Row]) -> H
     return card("What happened", tag("ol", items, class_="timeline"), key="happened")
 
 
+def _peak(incident: Incident, findings: Sequence[Row]) -> Row:
+    """The finding that counted most of what the incident is about; tokens are no requests."""
+    about = (incident["metric"], incident["window_s"])
+    same = [one for one in findings if (one["metric"], one["window_s"]) == about]
+    return max(same or findings, key=lambda finding: float(finding["observed"]))
+
+
 def _figure(finding: Row) -> str:
-    name = str(finding["metric"]).replace("_", " ")
-    return f"{count(finding['observed'])} {name} in {window(finding['window_s'])}"
+    return f"{count(finding['observed'])} {metric_name(finding['metric'], finding['window_s'])}"
+
+
+def _strongest(findings: Sequence[Row]) -> Row:
+    return min(findings, key=lambda finding: float(finding["p_value"]))
+
+
+def _seen_by(findings: Sequence[Row]) -> Html | None:
+    """What each detector made of the strongest finding, where several had something to say."""
+    parts = json.loads(_strongest(findings)["parts"] or "{}") if findings else {}
+    if len(parts) < 2:
+        return None
+    pairs = [(kind_name(name), chance(float(p))) for name, p in parts.items()]
+    return card("Who saw it", facts(pairs), key="seen")
 
 
 def _drivers(findings: Sequence[Row]) -> Html | None:
     """The numbers that made the score of the strongest finding."""
     if not findings:
         return None
-    strongest = min(findings, key=lambda finding: float(finding["p_value"]))
+    strongest = _strongest(findings)
     numbers = json.loads(strongest["drivers"] or "{}")
     if not numbers:
         return None
@@ -170,10 +197,10 @@ def _listed(findings: Sequence[Row]) -> Html:
     return card("Findings", table(head, rows, text=3), note, key="findings")
 
 
-def _query(findings: Sequence[Row]) -> Html | None:
+def _query(incident: Incident, findings: Sequence[Row]) -> Html | None:
     if not findings:
         return None
-    peak = max(findings, key=lambda finding: float(finding["observed"]))
+    peak = _peak(incident, findings)
     returns: list[Child] = [
         f"Returns {count(peak['observed'])}: the finding of ",
         clock(peak["window_end"], seconds=True),

@@ -69,10 +69,15 @@ class Hot(TypedDict):
 
 
 class Incident(TypedDict):
-    """An incident as the fold holds it; `state` is open, ongoing or resolved."""
+    """An incident as the fold holds it; `state` is open, ongoing or resolved.
+
+    `threshold` is infinite where nothing that was counted would have alarmed by itself.
+    """
 
     incident_id: str
     account_id: str
+    kind: str
+    detector: str
     state: str
     severity: str
     sentence: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from dashboards.live.against import against_usual, blind, span
@@ -115,7 +116,8 @@ def _incident(status: Status, incident: Incident, rows: Sequence[Row]) -> Html:
     usually = f"usual {count(incident['expected'])}"
     if above >= 1.5:
         usually = f"{compact(round(above))} times its usual {count(incident['expected'])}"
-    usually += f"; nothing would have been said below {count(incident['threshold'])}"
+    if math.isfinite(incident["threshold"]):
+        usually += f"; nothing would have been said below {count(incident['threshold'])}"
     words = tag("div", tag("h3", sentence), tag("p", usually, class_="muted"), state_line(incident))
     picture = spark(against_usual(status, incident, rows, _LEAST))
     kind = level(incident["severity"]) if is_open(incident) else "low"

@@ -18,6 +18,7 @@ __all__ = [
     "facts",
     "frame",
     "incident_path",
+    "kind_name",
     "level",
     "live_line",
     "metric_name",
@@ -70,13 +71,20 @@ def severity(name: str) -> Html:
 
 
 def state_line(incident: Incident) -> Html:
-    """How sure, since when, whether it goes on."""
+    """What kind, how sure, since when, whether it goes on."""
     ending: Child = incident["state"]
     if not is_open(incident):
         ending = ["resolved, last seen ", clock(incident["last_seen_at"])]
     odds = tag("strong", chance(incident["p_value"]))
     since: list[Child] = [" by chance, since ", clock(incident["started_at"]), ", "]
-    return tag("p", severity(incident["severity"]), ", ", odds, since, ending, class_="state")
+    kind = kind_name(incident["kind"])
+    name = severity(incident["severity"])
+    return tag("p", name, f", {kind}, ", odds, since, ending, class_="state")
+
+
+def kind_name(kind: str) -> str:
+    """template spam."""
+    return kind.replace("_", " ")
 
 
 def metric_name(metric: str, window_s: int) -> str:

@@ -20,10 +20,10 @@ Span = tuple[str, int, int]
 
 _MINUTES = """
 SELECT account_id, toUnixTimestamp(minute) * 1000 AS at, requests, prompt_tokens,
-       completion_tokens, errors, throttled
+       completion_tokens, errors, throttled, short_outputs
 FROM account_minute WHERE {where} ORDER BY account_id, minute LIMIT 100000"""
 _INCIDENTS = """
-SELECT incident_id, kind, account_id, org_id, state, severity,
+SELECT incident_id, kind, detector, account_id, org_id, state, severity,
        toUnixTimestamp64Milli(started_at) AS started_at,
        toUnixTimestamp64Milli(last_seen_at) AS last_seen_at,
        toUnixTimestamp64Milli(resolved_at) AS resolved_at,
@@ -33,7 +33,8 @@ FROM incidents WHERE """
 _FINDINGS = """
 SELECT finding_id, detector, metric, toUnixTimestamp64Milli(window_start) AS window_start,
        toUnixTimestamp64Milli(window_end) AS window_end, window_s, observed, expected, p_value,
-       threshold, toJSONString(drivers) AS drivers, sentence, sql, incident_id
+       threshold, toJSONString(drivers) AS drivers, toJSONString(parts) AS parts, held,
+       sentence, sql, incident_id
 FROM findings FINAL WHERE """
 _GAPS = """
 SELECT toUnixTimestamp64Milli(started_at) AS started_at,

@@ -7,7 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["MINUTE", "Point", "metric_of", "quantile", "runs_outside", "usual", "window_sums"]
+__all__ = [
+    "IN_MINUTES",
+    "MINUTE",
+    "Point",
+    "metric_of",
+    "quantile",
+    "runs_outside",
+    "usual",
+    "window_sums",
+]
+
+#: Metrics whose minutes are stored; others cannot be drawn from `account_minute`.
+IN_MINUTES = frozenset(
+    {
+        *("requests", "prompt_tokens", "completion_tokens", "tokens"),
+        *("errors", "throttled", "short_outputs"),
+    }
+)
 
 #: Milliseconds in a minute.
 MINUTE = 60_000
@@ -17,10 +34,10 @@ Point = tuple[int, float]
 
 
 def metric_of(row: Mapping[str, float], metric: str) -> float:
-    """A detector's metric in a row of `account_minute`; tokens are those in and out."""
+    """One of IN_MINUTES in a row of `account_minute`; tokens are those in and out."""
     if metric == "tokens":
         return float(row["prompt_tokens"]) + float(row["completion_tokens"])
-    return float(row.get(metric, row["requests"]))
+    return float(row[metric])
 
 
 def window_sums(

@@ -45,14 +45,15 @@ INNER JOIN (
 WHERE account_id = {{account}} ORDER BY a.generation DESC, a.tick DESC LIMIT 1
 """
 FINDINGS = f"""
-SELECT finding_id, detector, kind, metric, window_s, observed, expected, p_value, threshold,
+SELECT finding_id, detector, kind, channel, severity, held, metric, window_s, observed, expected,
+       p_value, parts, threshold,
        {iso("window_start")} AS window_start, {iso("f.window_end")} AS window_end, sentence, sql,
        policy_version, incident_id
 FROM findings AS f FINAL WHERE account_id = {{account}}
 ORDER BY f.window_end DESC, finding_id LIMIT {{limit}}
 """
 INCIDENTS = f"""
-SELECT incident_id, kind, state, severity, {iso("i.started_at")} AS started_at,
+SELECT incident_id, kind, detector, state, severity, {iso("i.started_at")} AS started_at,
        {iso("last_seen_at")} AS last_seen_at, {iso("resolved_at")} AS resolved_at, findings,
        peak_observed, expected, p_value, threshold, sentence
 FROM incidents AS i WHERE account_id = {{account}}
@@ -100,7 +101,7 @@ def _windows(row: dict[str, Any]) -> dict[str, Any]:
 
 def _baseline(settings: Settings, row: dict[str, Any]) -> dict[str, Any] | None:
     """The burst detector's two memories, when the state has this program's byte layout."""
-    ours = layout(round(settings.tick * 1000), burst.STATE)
+    ours = layout(round(settings.tick * 1000))
     if row["layout"] != ours.identity:
         return None
     state = np.frombuffer(bytes.fromhex(row["state"]), ours.dtype)["burst"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from detectors.wording import series_name
 from streams.cli.options import as_json, data_option, json_option, load_settings, store_option
 
 __all__ = ["accounts", "sparkline"]
@@ -95,9 +96,10 @@ def _window_lines(found: dict[str, Any]) -> list[str]:
     lines.append(
         f"  baseline    since {baseline['since']}, {baseline['windows']:,} windows of 5 minutes"
     )
-    for name in ("requests", "tokens"):
+    for name in ("requests", "prompt_tokens", "completion_tokens"):
         lines.append(
-            f"    {name:9} {baseline['mean'][name]:,.1f} in 5 minutes on average; record "
+            f"    {series_name(name):13} {baseline['mean'][name]:,.1f} in 5 minutes on average; "
+            + "record "
             + ", ".join(
                 f"{value:,.0f} in {span}" for span, value in baseline["record"][name].items()
             )
@@ -111,5 +113,7 @@ def _story_lines(title: str, rows: list[dict[str, Any]], when: str) -> list[str]
     lines = [f"  {title:11} {len(rows)} newest"]
     for row in rows:
         state = f"{row['state']}, {row['severity']}: " if "state" in row else ""
+        if row.get("held"):
+            state = f"no alert ({row['held']}): "
         lines.append(f"    {row[when]}  {state}{row['sentence']}")
     return lines

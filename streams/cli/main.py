@@ -30,6 +30,17 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "replay": ("run", "replay", "Send stored traffic through the whole path and print a summary."),
     "sql": ("sql", "sql", "Ask the store a read-only question in SQL."),
     "accounts": ("accounts", "accounts", "What is known about an account."),
+    "policy": (
+        "policy",
+        "policy",
+        "What alarms, and how often that may be wrong: check, explain and compare policies.",
+    ),
+    "evaluate": (
+        "evaluate",
+        "evaluate",
+        "The labelled scenario lab: recall, delay, false alarms per detector, with intervals.",
+    ),
+    "score": ("score", "score", "Score every row of a metric by how unusual it is."),
     "dead-letters": ("dead_letters", "dead_letters", "Events that could not be understood."),
     "simulate": ("simulate", "simulate", "Write synthetic traffic with labelled attacks in it."),
     "topics": ("topics", "topics", "Create the topics, and see how far workers are behind."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -149,11 +150,13 @@ def _incident(incident: Incident, paper: _Paper) -> list[Text]:
     colour = _STYLES.get(incident["severity"].lower(), "") if opened else "dim"
     inner = _Paper(paper.console, paper.width - 2)
     sentence = inner.lines(Text(shown(incident["sentence"]), "bold" if opened else "dim"), most=2)
+    limit = incident["threshold"]
     state = Text.assemble(
         (shown(incident["severity"]), colour),
+        (f", {shown(incident['kind'].replace('_', ' '))}", "" if opened else "dim"),
         (f", {chance(incident['p_value'])} by chance", "" if opened else "dim"),
         (f", since {_clock(incident['started_at'])}Z, {shown(incident['state'])}", "dim"),
-        (f", silent below {count(incident['threshold'])}", "dim"),
+        (f", silent below {count(limit)}" if math.isfinite(limit) else "", "dim"),
     )
     return [Text.assemble(("▌ ", colour), line) for line in [*sentence, *inner.lines(state)]]
 

@@ -71,15 +71,16 @@ class Accounts:
             setattr(self, field, new)
 
     def take(self, rows: NDArray[np.int64]) -> Any:
-        """A copy of the records of `rows`; whole words are copied, not field by field."""
-        return np.take(self._words(), rows, axis=0).view(self.layout.dtype)[:, 0]
+        """A copy of the hot part of the records of `rows`; words are copied, not fields."""
+        return self._hot_words()[rows].view(self.layout.hot)[:, 0]
 
     def put(self, rows: NDArray[np.int64], records: Any) -> None:
         """Write `records`, that `take` returned, back."""
-        self._words()[rows] = records.view(np.uint64).reshape(len(rows), -1)
+        self._hot_words()[rows] = records.view(np.uint64).reshape(len(rows), -1)
 
-    def _words(self) -> NDArray[np.uint64]:
-        return self.state.view(np.uint64).reshape(len(self.state), -1)
+    def _hot_words(self) -> NDArray[np.uint64]:
+        words = self.state.view(np.uint64).reshape(len(self.state), -1)
+        return words[:, : self.layout.hot.itemsize // 8]
 
     def reserve(self, count: int) -> None:
         """Make room for `count` accounts at once."""

@@ -1,82 +1,102 @@
 """The fold of one partition: `state, rows -> state, findings`, the heart of the flow.
 
 The live worker, the rebuild after a crash, a replay and a back-test all run this. Rows wait until
-the watermark closes their tick; then the whole tick is added and scored at once. So what is found
+the watermark closes their tick; then the whole tick is added and judged at once. So what is found
 depends on the order of rows in the partition alone, never on how fetches were cut, how many workers
 run or how fast the stream is read. It never reads a clock.
+
+    tick       features are added, the tick detectors judge the accounts it touched
+    5 minutes  baselines learn
+    stride     every ten minutes the stride detectors judge the accounts of the clock hour so far
+    hour       populations, profiles and detectors learn the hour; the idle are forgotten
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors import burst
-from streams.alerting.findings import Finding, identity, reproducing_sql
-from streams.alerting.incidents import Alert, Incident, Incidents, Rules
-from streams.features import update, windows
+from detectors.base import STRIDE_MS
+from streams.alerting.findings import identity
+from streams.alerting.incidents import Incidents, Rules
+from streams.features import hourly, update, windows
 from streams.features.accounts import Accounts
+from streams.features.cohorts import Cohorts
 from streams.features.layout import HOUR, MINUTE, Layout, layout
 from streams.features.rows import Rows
+from streams.policy.model import Policy as Detection
+from streams.scoring.engine import Scoring
+from streams.scoring.tell import Findings, Teller
 
 __all__ = ["Findings", "Fold", "Policy"]
 
 _FIVE: Final = 5 * MINUTE
 _BLOCK: Final = 1 << 16
+_STRIDE_BLOCK: Final = 1 << 14  # whole records are copied
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the fold is told: times in ms of event time, and the detector's parameters."""
+    """What the fold is told: times in ms of event time, and what a person decided about alarms."""
 
     tick_ms: int
     idle_ms: int
-    rules: Rules
-    burst: burst.Parameters
+    detection: Detection
+    partitions: int = 1
+
+    @property
+    def rules(self) -> Rules:
+        """Times of the incident machine."""
+        incidents = self.detection.incidents
+        return Rules(
+            round(incidents.resolve_after_s * 1000), round(incidents.reopen_within_s * 1000)
+        )
 
     @property
     def version(self) -> str:
         """Content hash; stamped into every finding."""
-        return identity(self.tick_ms, self.idle_ms, self.rules, self.burst)
+        return self.detection.version
 
-
-@dataclass(slots=True)
-class Findings:
-    """What a run of the fold has to tell, in order."""
-
-    findings: list[Finding] = field(default_factory=list)
-    incidents: list[Incident] = field(default_factory=list)
-    alerts: list[Alert] = field(default_factory=list)
-
-    def __iadd__(self, more: Findings) -> Findings:
-        self.findings += more.findings
-        self.incidents += more.incidents
-        self.alerts += more.alerts
-        return self
-
-    def __bool__(self) -> bool:
-        return bool(self.findings or self.incidents or self.alerts)
+    @property
+    def identity(self) -> str:
+        """Changes with everything that a finding depends on."""
+        return identity(self.tick_ms, self.idle_ms, self.version)
 
 
 class Fold:
-    """State of one partition: accounts, detector, incidents; `closed` is the last closed tick."""
+    """State of one partition: accounts, scoring, incidents; `closed` is the last closed tick."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, scoring: Scoring | None = None) -> None:
         self.policy = policy
-        self.layout: Layout = layout(policy.tick_ms, burst.STATE)
+        self.layout: Layout = layout(policy.tick_ms)
         self.accounts = Accounts(self.layout)
+        self.cohorts = Cohorts()
+        self.scoring = scoring or Scoring(policy.detection, policy.partitions)
         self.incidents = Incidents(policy.rules)
         self.closed = 0
         self.evicted_before = 0
         #: Rows that arrived before this (epoch ms) belong to an older timeline; 0: to none.
         self.since = 0
         self.waiting: list[Rows] = []
+        self._coming: list[tuple[int, Policy]] = []
         self._closing: Rows | None = None
-        self.version = policy.version
-        self._minimum = np.array([policy.burst.min_requests, policy.burst.min_tokens], np.float64)
+
+    def rule(self, policy: Policy) -> None:
+        """From the next tick on another policy holds; ticks must stay as long as they are."""
+        assert policy.tick_ms == self.policy.tick_ms
+        self.policy = policy
+        self.scoring.rule(policy.detection)
+        self.incidents.rules = policy.rules
+
+    def schedule(self, tick: int, policy: Policy) -> None:
+        """`policy` holds from `tick` (epoch ms) on; in order of ticks."""
+        if tick <= self.closed + 1:
+            self.rule(policy)
+        else:
+            self._coming.append((tick, policy))
 
     def push(self, rows: Rows) -> None:
         """Rows in order of arrival; they count at the tick they carry, which must not be closed."""
@@ -90,12 +110,18 @@ class Fold:
         if target <= self.closed:
             return found
         for tick, groups in self._due(target):
-            self._pass_time(tick, found)
-            if groups is not None:
-                self._close(tick, groups, found)
-            self.closed = tick
+            self.close(tick, groups, found)
         self._closing = None
         return found
+
+    def close(self, tick: int, groups: update.Groups | None, found: Findings) -> None:
+        """Let time pass to `tick`, the next to be closed, and close it with what it brought."""
+        while self._coming and self._coming[0][0] <= tick:
+            self.rule(self._coming.pop(0)[1])
+        self._pass_time(tick, found)
+        if groups is not None:
+            self._close(tick, groups, found)
+        self.closed = tick
 
     def _due(self, target: int) -> list[tuple[int, update.Groups | None]]:
         """Ticks with rows up to `target`, and `target` itself, ascending."""
@@ -118,16 +144,31 @@ class Fold:
         return parts
 
     def _pass_time(self, tick: int, found: Findings) -> None:
-        """What falls due between the last closed tick and before `tick` is scored."""
+        """What falls due between the last closed tick and before `tick` is judged.
+
+        Boundaries belong to the span they end, whether or not a tick was closed just there. Nothing
+        happened after the last closed tick, so of several strides only the first, and the one that
+        ends the clock hour, could find anything.
+        """
+        self._expire(tick, found)
+        five = _next(self.closed, tick, _FIVE)
+        stride = _next(self.closed, tick, STRIDE_MS)
+        hour = _next(self.closed, tick, HOUR)
+        for boundary in sorted({five, stride, hour} - {0}):
+            if boundary == five:
+                self._learn(boundary)
+            if boundary in (stride, hour):
+                self._expire(boundary, found)
+                self._stride(boundary, found)
+        if hour:
+            self.incidents.expire((tick - 1) // HOUR * HOUR)
+            self._evict((tick - 1) // HOUR * HOUR - self.policy.idle_ms)
+        self._expire(tick, found)
+
+    def _expire(self, tick: int, found: Findings) -> None:
         step = self.policy.tick_ms
         while (expiry := self.incidents.next_expiry()) is not None and expiry < tick:
             found.incidents += self.incidents.expire(-(-expiry // step) * step)
-        # Boundaries belong to the span they end, whether or not a tick was closed just there.
-        if (self.closed - 1) // _FIVE < (tick - 1) // _FIVE:
-            self._learn(((self.closed - 1) // _FIVE + 1) * _FIVE)
-        if (self.closed - 1) // HOUR < (tick - 1) // HOUR:
-            self.incidents.expire((tick - 1) // HOUR * HOUR)
-            self._evict((tick - 1) // HOUR * HOUR - self.policy.idle_ms)
 
     def _evict(self, before: int) -> None:
         referred = [rows.account for rows in self.waiting]
@@ -140,13 +181,41 @@ class Fold:
     def _learn(self, boundary: int) -> None:
         """The five minutes that end at `boundary` are over: baselines learn them."""
         accounts = self.accounts
+        parameters = self.scoring.parameters(burst)
         active = np.flatnonzero(accounts.stamp[: len(accounts.names)] > boundary - _FIVE)
         for start in range(0, len(active), _BLOCK):
             block = active[start : start + _BLOCK]
-            sums = windows.five_minute_sums(accounts.state, accounts.stamp, block, boundary)
+            sums = windows.five_minute_series(accounts.state, accounts.stamp, block, boundary)
             accounts.state["burst"][block] = burst.learn(
-                accounts.state["burst"][block], sums, boundary, self.policy.burst
+                accounts.state["burst"][block], sums, boundary, parameters
             )
+        accounts.dirty[active] = True
+
+    def _stride(self, boundary: int, found: Findings) -> None:
+        """Judge the clock hour so far; at its end everything learns it."""
+        accounts = self.accounts
+        used = len(accounts.names)
+        active = np.flatnonzero(accounts.stamp[:used] > (boundary - 1) // HOUR * HOUR)
+        ends = boundary % HOUR == 0
+        teller = self._teller()
+        for start in range(0, len(active), _STRIDE_BLOCK):
+            block = active[start : start + _STRIDE_BLOCK]
+            records = accounts.state[block]
+            inputs = hourly.inputs(records["hourly"], boundary)
+            inputs["cohort_profile"] = self.cohorts.profile(records["hourly"])
+            judged = self.scoring.stride(
+                records, block, inputs, boundary, len(active), accounts.names, accounts.orgs
+            )
+            teller.hold_stride(judged, found)
+            teller.tell(judged, found)
+            if ends:
+                self.scoring.collect_hour(records, block, boundary, accounts.names, accounts.orgs)
+                self.cohorts.collect(records["hourly"])
+            self.scoring.observe_stride(judged, len(active), accounts.names)
+            accounts.state[block] = records
+        if ends:
+            self.scoring.end_hour(boundary, len(accounts))
+            self.cohorts.end_hour(boundary)
         accounts.dirty[active] = True
 
     def _close(self, tick: int, groups: update.Groups, found: Findings) -> None:
@@ -155,78 +224,42 @@ class Fold:
         records = accounts.take(touched)
         update.advance(records, self.layout, accounts.stamp[touched], tick)
         update.add(records, self.layout, groups, place, tick)
-        sums = windows.burst_sums(records, slice(None))
-        self._hold(tick, touched, sums, found)
-        self._judge(tick, touched, records["burst"], sums, found)
-        records["burst"] = burst.observe(records["burst"], sums, tick, self.policy.burst)
+        sums = windows.tick_sums(records, slice(None))
+        judged = self.scoring.tick(records, touched, sums, tick, accounts.names, accounts.orgs)
+        teller = self._teller()
+        teller.hold_tick(judged, found)
+        teller.tell(judged, found)
+        self.scoring.observe_tick(judged)
         accounts.put(touched, records)
+        tick_ms, cold = self.policy.tick_ms, accounts.state["hourly"]
+        hourly.add(cold, touched, groups, place, tick, tick_ms, accounts.names)
         accounts.stamp[touched] = tick
         accounts.dirty[touched] = True
 
-    def _judge(
-        self,
-        tick: int,
-        touched: NDArray[np.int64],
-        state: Any,
-        sums: NDArray[np.float64],
-        found: Findings,
-    ) -> None:
-        """Alarms, in the order of names; most accounts are below the minimum of every window."""
-        loud = np.flatnonzero((sums >= self._minimum).any(axis=(1, 2)))
-        if not len(loud):
-            return
-        scores = burst.score(state[loud], sums[loud], tick, self.policy.burst)
-        names = self.accounts.names
-        for place in sorted(loud[scores.alarm].tolist(), key=lambda place: names[touched[place]]):
-            one = slice(place, place + 1)
-            self._alarm(int(touched[place]), state[one], sums[one], tick, found)
-
-    def _hold(
-        self, tick: int, touched: NDArray[np.int64], sums: NDArray[np.float64], found: Findings
-    ) -> None:
-        for name, incident in sorted(self.incidents.open_accounts()):
-            row = self.accounts.index.get(name)
-            if row is None:
-                continue
-            place = int(np.searchsorted(touched, row))
-            if place == len(touched) or touched[place] != row:
-                continue
-            window = burst.WINDOWS_S.index(incident.window_s)
-            observed = float(sums[place, window, burst.SERIES.index(incident.metric)])
-            if (change := self.incidents.hold(name, incident.kind, observed, tick)) is not None:
-                found.incidents.append(change)
-
-    def _alarm(
-        self, row: int, state: Any, sums: NDArray[np.float64], tick: int, found: Findings
-    ) -> None:
-        name, org = self.accounts.names[row], self.accounts.orgs[row]
-        why = burst.explain(name, state, sums, tick, self.policy.burst)
-        ring = self.layout.counts[burst.WINDOWS_S.index(why.window_s)]
-        start = ring.start(tick)
-        finding = Finding(
-            finding_id=identity("finding", name, burst.NAME, tick, self.version, self.since),
-            detector=burst.NAME,
-            kind=burst.NAME,
-            account_id=name,
-            org_id=org,
-            metric=why.metric,
-            window_start=start,
-            window_end=tick,
-            window_s=why.window_s,
-            observed=why.observed,
-            expected=why.expected,
-            p_value=why.p_value,
-            threshold=why.threshold,
-            sentence=why.sentence,
-            sql=reproducing_sql(name, why.metric, start, tick, self.since),
-            policy_version=self.version,
-            incident_id="",
-            drivers=why.drivers,
+    def _teller(self) -> Teller:
+        return Teller(
+            self.accounts, self.layout, self.scoring, self.incidents, self.policy, self.since
         )
-        told, change, alert = self.incidents.find(finding)
-        if told is not None:
-            found.findings.append(told)
-        if change is not None:
-            found.incidents.append(change)
-        if alert is not None:
-            found.alerts.append(alert)
+
+    def dump(self) -> dict[str, Any]:
+        """What of the state belongs to no account, for a snapshot."""
+        return {
+            "incidents": self.incidents.dump(),
+            "evicted_before": self.evicted_before,
+            "scoring": self.scoring.dump(),
+            "cohorts": self.cohorts.dump(),
+        }
+
+    def load(self, dumped: dict[str, Any]) -> None:
+        """From a snapshot."""
+        self.incidents.load(dumped["incidents"])
+        self.evicted_before = dumped["evicted_before"]
+        self.scoring.load(dumped["scoring"])
+        self.cohorts.load(dumped["cohorts"])
+
+
+def _next(closed: int, tick: int, step: int) -> int:
+    """The first boundary of `step` after `closed` that was passed before `tick`; 0: none."""
+    if (closed - 1) // step < (tick - 1) // step:
+        return ((closed - 1) // step + 1) * step
+    return 0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from streams.events.schema import MODERATION_CATEGORIES
 
-__all__ = ["ROW_COLUMNS", "SCORE_UNIT", "Rows", "rows_from_table"]
+__all__ = ["ROW_COLUMNS", "SCORE_UNIT", "UNKNOWN", "Rows", "rows_from_table"]
 
 #: Stored columns that the fold needs, in any order.
 ROW_COLUMNS: Final = (
@@ -34,9 +34,15 @@ ROW_COLUMNS: Final = (
     "template",
     "quota_used",
     "moderation",
+    "key_id",
+    "endpoint",
+    "country",
+    "use_case",
 )
 #: Moderation scores are summed as whole units of this size, so that sums do not depend on order.
 SCORE_UNIT: Final = 1 / 255
+#: Bin of an endpoint or country that the event does not name: it counts in none.
+UNKNOWN: Final = 255
 _CATEGORY: Final = {name: number for number, name in enumerate(MODERATION_CATEGORIES)}
 
 
@@ -47,7 +53,10 @@ class Rows:
     account: (n,) int64 row of the account table; ts, tick: (n,) int64 epoch ms;
     status: (n,) uint16; prompt, completion: (n,) int64 tokens; address, user: (n,) uint64, one bit
     set (0 when unknown); template: (n,) uint64 (0 when unknown); quota: (n,) float32 or None;
-    moderation: (n, categories) uint8 in SCORE_UNITs or None when no event carries scores.
+    moderation: (n, categories) uint8 in SCORE_UNITs or None when no event carries scores; key: (n,)
+    uint64, one bit set; endpoint, country: (n,) uint8 bin 0..7 by hash, or UNKNOWN; cohort: (n,)
+    uint32 hash of the approved use case, 0 when unknown. The last four are None when no event
+    names one.
     """
 
     account: NDArray[np.int64]
@@ -61,6 +70,10 @@ class Rows:
     template: NDArray[np.uint64]
     quota: NDArray[np.float32] | None
     moderation: NDArray[np.uint8] | None
+    key: NDArray[np.uint64] | None = None
+    endpoint: NDArray[np.uint8] | None = None
+    country: NDArray[np.uint8] | None = None
+    cohort: NDArray[np.uint32] | None = None
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -78,6 +91,7 @@ class Rows:
 
 
 _NAMES: Final = tuple(f.name for f in fields(Rows))
+_FILL: Final = {"endpoint": UNKNOWN, "country": UNKNOWN}  # for rows of a batch without the column
 
 
 def _taken(column: Any, which: Any) -> Any:
@@ -92,7 +106,9 @@ def _joined(parts: list[Rows], name: str) -> Any:
     shape = given.shape[1:]
     return np.concatenate(
         [
-            np.zeros((len(part), *shape), given.dtype) if column is None else column
+            np.full((len(part), *shape), _FILL.get(name, 0), given.dtype)
+            if column is None
+            else column
             for part, column in zip(parts, columns, strict=True)
         ]
     )
@@ -112,6 +128,10 @@ def rows_from_table(table: pa.Table, account: NDArray[np.int64], tick: NDArray[n
         template=_hashed(table, "template", _fingerprints),
         quota=_quota(table),
         moderation=_moderation(table),
+        key=_hashed_or_none(table, "key_id", _bits),
+        endpoint=_hashed_or_none(table, "endpoint", _bins),
+        country=_hashed_or_none(table, "country", _bins),
+        cohort=_hashed_or_none(table, "use_case", _codes),
     )
 
 
@@ -146,13 +166,39 @@ def _hashed(
     return hashed(words)[codes]
 
 
+def _hashed_or_none(
+    table: pa.Table, name: str, hashed: Callable[[list[str]], NDArray[Any]]
+) -> NDArray[Any] | None:
+    codes, words = word_codes(table, name)
+    return hashed(words)[codes] if any(words) else None
+
+
 def _bits(words: list[str]) -> NDArray[np.uint64]:
     """One bit of 64 for each of these distinct words, none for the empty one."""
-    hashes = np.fromiter(map(zlib.crc32, map(str.encode, words)), np.uint64, len(words))
-    bits = np.uint64(1) << (hashes & np.uint64(63))
+    bits = np.uint64(1) << (_hashes(words) & np.uint64(63))
     if "" in words:
         bits[words.index("")] = 0
     return bits
+
+
+def _bins(words: list[str]) -> NDArray[np.uint8]:
+    """One of eight bins for each of these distinct words, UNKNOWN for the empty one."""
+    bins = (_hashes(words) & np.uint64(7)).astype(np.uint8)
+    if "" in words:
+        bins[words.index("")] = UNKNOWN
+    return bins
+
+
+def _codes(words: list[str]) -> NDArray[np.uint32]:
+    """The hash of each word, never 0 but for the empty one: the same in every batch and process."""
+    codes = np.maximum(_hashes(words), 1).astype(np.uint32)
+    if "" in words:
+        codes[words.index("")] = 0
+    return codes
+
+
+def _hashes(words: list[str]) -> NDArray[np.uint64]:
+    return np.fromiter(map(zlib.crc32, map(str.encode, words)), np.uint64, len(words))
 
 
 def _fingerprints(words: list[str]) -> NDArray[np.uint64]:

@@ -73,8 +73,7 @@ def load(
     gone = np.flatnonzero(accounts.stamp[: len(accounts.names)] < state["evicted_before"])
     if len(gone):
         accounts.evict(state["evicted_before"], np.zeros(0, np.int64))
-    fold.evicted_before = state["evicted_before"]
-    fold.incidents.load(state["incidents"])
+    fold.load(state)
     fold.closed = snapshot.tick
 
 
@@ -118,12 +117,7 @@ def _drop_older(store: Store, partition: int, generation: int) -> None:
 
 
 def _summary(fold: Fold, partition: int, snapshot: Snapshot, now_ms: int) -> pa.Table:
-    state = {
-        "step": snapshot.step,
-        "since": snapshot.since,
-        "incidents": fold.incidents.dump(),
-        "evicted_before": fold.evicted_before,
-    }
+    state = {"step": snapshot.step, "since": snapshot.since, **fold.dump()}
     return pa.table(
         {
             "kafka_partition": pa.array([partition], pa.uint32()),

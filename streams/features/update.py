@@ -1,4 +1,4 @@
-"""Adding rows to the account records: grouped once a batch, then tick by tick, integers only.
+"""Adding groups of rows to the rolling windows of the account records, tick by tick, integers only.
 
 The inner loop of the fold. Everything added is an integer sum, a maximum or a bit-or, so the
 result does not depend on the order of rows; only the commonest template is decided per tick, on
@@ -9,55 +9,16 @@ accounts, so that the usual case, all rows in time, adds whole columns without a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.features.layout import SHORT_OUTPUT_TOKENS, Layout, Ring
-from streams.features.rows import Rows
+from streams.features.groups import Groups, grouped
+from streams.features.layout import MINUTE_COUNTS, Layout, Ring
 
 __all__ = ["Groups", "add", "advance", "grouped"]
-
-
-@dataclass(slots=True)
-class Groups:
-    """Sums of rows that share a tick, an account and a base bucket (g groups), ascending."""
-
-    tick: NDArray[np.int64]
-    account: NDArray[np.int64]
-    ts: NDArray[np.int64]
-    late: NDArray[np.bool_]
-    counts: NDArray[np.uint32]  # (g, 4): requests, errors, throttled, short outputs
-    tokens: NDArray[np.uint64]  # (g, 2)
-    distincts: NDArray[np.uint64]  # (g, 3)
-    moderation_sum: NDArray[np.float32] | None
-    moderation_max: NDArray[np.uint8] | None
-    quota: NDArray[np.float32] | None
-    template: NDArray[np.uint64] | None  # the account's commonest of the tick, 0 when unknown
-    template_count: NDArray[np.int64] | None
-
-    def accounts(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-        """Accounts of one tick, ascending, and the place in them of each group; see `add`."""
-        if not self.late.any():
-            return self.account, None
-        accounts, place = np.unique(self.account, return_inverse=True)
-        return accounts, place
-
-    def ticks(self) -> Iterator[tuple[int, Groups]]:
-        """The groups of each tick, ascending."""
-        starts = [0, *(np.flatnonzero(self.tick[1:] != self.tick[:-1]) + 1).tolist()]
-        for start, end in zip(starts, [*starts[1:], len(self.tick)], strict=True):
-            part = slice(start, end)
-            columns: list[Any] = [getattr(self, name) for name in _COLUMNS]
-            cut: list[Any] = [None if column is None else column[part] for column in columns]
-            yield int(self.tick[start]), Groups(*cut)
-
-
-_COLUMNS = tuple(field.name for field in fields(Groups))
 
 
 def advance(records: Any, layout: Layout, stamp: NDArray[np.int64], tick: int) -> None:
@@ -90,94 +51,8 @@ def _fields(ring: Ring) -> tuple[str, ...]:
     if ring.name.endswith("_moderation"):
         return (f"{ring.name}_sum", f"{ring.name}_max")
     if ring.name == "templates":
-        return ("templates_candidate", "templates_weight", "quota")
+        return ("templates_candidate", "templates_weight", "quota_used")
     return (f"{ring.name}_counts", f"{ring.name}_tokens")
-
-
-def grouped(rows: Rows, tick_ms: int) -> Groups:
-    """`rows`, ascending by tick, as groups."""
-    base = rows.ts // tick_ms
-    late = base != rows.tick // tick_ms - 1
-    # Tick and account in one number: how many ticks came before, then the account's row.
-    rank = np.cumsum(np.diff(rows.tick, prepend=rows.tick[:1]) != 0)
-    key = rank << np.int64(32) | rows.account
-    if late.any():
-        order = np.lexsort((base, key))
-        base = base[order]
-        key = key[order]
-        new = np.flatnonzero((key[1:] != key[:-1]) | (base[1:] != base[:-1]))
-    else:
-        order = np.argsort(key, kind="stable")
-        key = key[order]
-        new = np.flatnonzero(key[1:] != key[:-1])
-    first = np.concatenate((np.zeros(1, np.int64), new + 1))
-    head = order[first]
-    status, completion = rows.status[order], rows.completion[order]
-    counts = np.empty((len(first), 4), np.uint32)
-    counts[:, 0] = np.diff(np.append(first, len(order)))
-    counts[:, 1] = _counted((status >= 400) & (status != 429), first)
-    counts[:, 2] = _counted(status == 429, first)
-    counts[:, 3] = _counted((completion > 0) & (completion <= SHORT_OUTPUT_TOKENS), first)
-    tokens = np.empty((len(first), 2), np.uint64)
-    tokens[:, 0] = np.add.reduceat(rows.prompt[order], first)
-    tokens[:, 1] = np.add.reduceat(completion, first)
-    distincts = np.empty((len(first), 3), np.uint64)
-    distincts[:, 0] = np.bitwise_or.reduceat(rows.address[order], first)
-    distincts[:, 1] = np.bitwise_or.reduceat(rows.user[order], first)
-    # The bit of a template comes from its high bits: SimHash spreads there like anywhere.
-    mixed = (rows.template * np.uint64(0x9E37_79B9_7F4A_7C15)) >> np.uint64(58)
-    bit = np.where(rows.template > 0, np.uint64(1) << mixed, np.uint64(0))
-    distincts[:, 2] = np.bitwise_or.reduceat(bit[order], first)
-    scores = None if rows.moderation is None else rows.moderation[order]
-    template, template_count = _commonest(key, rows.template[order], first)
-    return Groups(
-        rows.tick[head],
-        rows.account[head],
-        rows.ts[head],
-        late[head],
-        counts,
-        tokens,
-        distincts,
-        None if scores is None else _summed(scores, first),
-        None if scores is None else np.maximum.reduceat(scores, first, axis=0),
-        None if rows.quota is None else np.maximum.reduceat(rows.quota[order], first),
-        template,
-        template_count,
-    )
-
-
-def _counted(flags: NDArray[np.bool_], first: NDArray[np.int64]) -> Any:
-    return np.add.reduceat(flags.view(np.uint8), first, dtype=np.uint32)
-
-
-def _summed(scores: NDArray[np.uint8], first: NDArray[np.int64]) -> NDArray[np.float32]:
-    sums: NDArray[np.int64] = np.add.reduceat(scores, first, axis=0, dtype=np.int64)
-    return sums.astype(np.float32)
-
-
-def _commonest(
-    key: NDArray[np.int64], template: NDArray[np.uint64], first: NDArray[np.int64]
-) -> tuple[NDArray[np.uint64] | None, NDArray[np.int64] | None]:
-    """The commonest template of each key and its count, at the first group of the key.
-
-    Of several the smallest; rows without one are left out. None when there is none at all.
-    """
-    known = np.flatnonzero(template)
-    if not len(known):
-        return None, None
-    keys, template = key[known], template[known]
-    order = np.lexsort((template, keys))
-    keys, template = keys[order], template[order]
-    new_pair = np.flatnonzero((keys[1:] != keys[:-1]) | (template[1:] != template[:-1])) + 1
-    start = np.concatenate((np.zeros(1, np.int64), new_pair))
-    count = np.diff(np.append(start, len(keys)))
-    keys, template = keys[start], template[start]
-    best = np.lexsort((template, -count, keys))
-    top = best[np.concatenate(([True], keys[best][1:] != keys[best][:-1]))]
-    place = np.searchsorted(key[first], keys[top])
-    commonest, times = np.zeros(len(first), np.uint64), np.zeros(len(first), np.int64)
-    commonest[place], times[place] = template[top], count[top]
-    return commonest, times
 
 
 def add(
@@ -201,7 +76,7 @@ def add(
 
     tokens = groups.tokens.astype(np.uint32)
     for ring in layout.counts:
-        counts = groups.counts[:, :2] if ring.name == "minute" else groups.counts
+        counts = groups.counts[:, : len(MINUTE_COUNTS)] if ring.name == "minute" else groups.counts
         put(np.add, ring, f"{ring.name}_counts", counts)
         put(np.add, ring, f"{ring.name}_tokens", groups.tokens if ring.name == "day" else tokens)
     folded = (groups.distincts >> np.uint64(32) | groups.distincts).astype(np.uint32)
@@ -209,11 +84,12 @@ def add(
         words = folded if ring.name == "five_distinct" else groups.distincts
         put(np.bitwise_or, ring, ring.name, words)
     if groups.moderation_sum is not None:
+        sums = groups.moderation_sum.astype(np.float32)
         for ring in layout.moderation:
-            put(np.add, ring, f"{ring.name}_sum", groups.moderation_sum)
+            put(np.add, ring, f"{ring.name}_sum", sums)
             put(np.maximum, ring, f"{ring.name}_max", groups.moderation_max)
     if groups.quota is not None:
-        put(np.maximum, layout.templates, "quota", groups.quota)
+        put(np.maximum, layout.templates, "quota_used", groups.quota)
     if groups.template is not None:
         _vote(records, layout.templates, groups, place, tick)
 

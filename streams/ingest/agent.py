@@ -22,6 +22,7 @@ from streams.ingest.batch import Context
 from streams.ingest.gaps import Gap, load_gaps, store_gap
 from streams.ingest.partition import Partition, Superseded
 from streams.ingest.transport import Fetch
+from streams.platform.agent import PlatformAgent
 from streams.status import Status
 from streams.storage.retry import Interrupted
 
@@ -60,6 +61,8 @@ class Ingest:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pulse-ingest")
         self._busy = asyncio.Lock()
         self.gaps: list[Gap] | None = None
+        #: Judges the whole fleet, in the worker that holds partition 0; None in a replay.
+        self.platform: PlatformAgent | None = None
         self._starts: dict[int, int] = {}
         self._taken_at: dict[int, float] = {}
         status.partitions = lambda: self.partitions
@@ -205,6 +208,9 @@ class Ingest:
         counts = await self._run(lambda: part.commit(batch))
         self.status.stored(batch, counts, (time.monotonic() - started) * 1000)
         await self._run(part.maybe_snapshot)
+        if self.platform is not None and part.number == 0:
+            platform, watermark = self.platform, part.watermark.value
+            await self._run(lambda: platform.follow(watermark))
 
     async def close(self, *, snapshot: bool) -> None:
         """Finish what is under way; with `snapshot`, spare the next start the rebuild."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from streams.events.letters import DeadLetter
 from streams.features.fold import Policy
 from streams.ingest.times import TimeRules
+from streams.policy.watch import PolicyFile
 from streams.storage.base import Store
 
 __all__ = ["Batch", "Context", "Counts"]
@@ -39,6 +40,14 @@ class Context:
     #: Set while a partition is being given up: writes that wait for the store end then.
     interrupt: threading.Event = field(default_factory=threading.Event)
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    #: The file that may change while the worker runs; without one `policy` holds for good.
+    policy_file: PolicyFile | None = None
+
+    def ruling(self) -> Policy:
+        """The policy in force now."""
+        if self.policy_file is None or self.policy_file.policy.version == self.policy.version:
+            return self.policy
+        return replace(self.policy, detection=self.policy_file.policy)
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from streams.ingest.batch import Batch, Context, Counts
 from streams.ingest.duplicates import first_of_each, stored_before
 from streams.ingest.recovery import Recovered, identity_hashes, push_table, recover
 from streams.ingest.sink import Known, store_findings
+from streams.policy import log as policy_log
 
 __all__ = ["Partition", "Superseded"]
 
@@ -46,7 +47,7 @@ class Partition:
         self._recovered(
             recover(
                 context.store,
-                context.policy,
+                context.ruling(),
                 context.stream_id,
                 number,
                 context.dedup_window_ms,
@@ -57,6 +58,7 @@ class Partition:
     def _recovered(self, state: Recovered) -> None:
         context = self.context
         self.fold: Fold = state.fold
+        self._ruled = state.ruled
         self.fresh = state.marker is None  # nothing of this stream was processed yet
         self._opened = not self.fresh  # some event of this stream was new
         self.watermark = Watermark(
@@ -144,6 +146,7 @@ class Partition:
         if len(ts):
             self.heard_at = time.monotonic()
         self._maybe_rewind(ts)
+        self._follow_policy()
         counted = self.watermark.take(ts, batch.heartbeats)
         counts.late = int((counted.late == LATE).sum())
         counts.too_late = int((counted.late == TOO_LATE).sum())
@@ -258,11 +261,22 @@ class Partition:
             return
         if int(ts[0]) >= self.watermark.value - self.context.late_limit_ms:
             return
-        self.fold = Fold(self.context.policy)
+        self.fold = Fold(self.context.ruling())
+        self._ruled = False
         self.fold.closed = int(ts[0]) // self.context.policy.tick_ms * self.context.policy.tick_ms
         self.watermark.value = self.fold.closed
         self.since = self.fold.since = self.context.stream_registered
         self.snapshot = self._save()
+
+    def _follow_policy(self) -> None:
+        """A policy that changed holds from the next tick on, for every rebuild as well."""
+        policy = self.context.ruling()
+        if self._ruled and policy.version == self.fold.policy.version:
+            return
+        self._make_sure()
+        policy_log.record(self.context.store, self.number, self.fold.closed + 1, policy.detection)
+        self.fold.rule(policy)
+        self._ruled = True
 
     def _save(self) -> snapshots.Snapshot:
         context = self.context

@@ -8,7 +8,7 @@ are remembered by their place and skipped when Kafka delivers them again.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from streams.features.rows import ROW_COLUMNS, rows_from_table, word_codes
 from streams.features.snapshot import Snapshot
 from streams.features.watermark import NEVER
 from streams.ingest.identities import RecentIdentities
+from streams.policy import log as policy_log
 from streams.storage.base import Store
 
 __all__ = ["Recovered", "identity_hashes", "push_table", "recover", "register_stream"]
@@ -37,6 +38,7 @@ class Recovered:
     identities: RecentIdentities
     found: Findings
     after: int  # findings about ticks after this one are made again by `found` and what follows
+    ruled: bool = False  # the policy log says what held
     places: set[tuple[int, int]] = field(default_factory=set)
     letters: set[tuple[int, int]] = field(default_factory=set)
 
@@ -67,12 +69,16 @@ def recover(
 ) -> Recovered:
     """Rebuild one partition from stored rows; costs what came after the last snapshot."""
     fold = Fold(policy)
+    ruled = False
     known = snapshots.latest(store, partition, fold.layout.identity)
     since = 0
     if known is not None:
         snapshots.load(store, partition, fold, *known)
         since = fold.since = known[0].since
     after = fold.closed
+    for tick, detection in policy_log.history(store, partition, after=after, since=since):
+        ruled = True
+        fold.schedule(tick, replace(policy, detection=detection))
     marker, watermark = _marker(store, stream_id, partition, since)
     watermark = max(watermark, fold.closed)  # of a timeline that was opened and has no marker yet
     found = _fold_rows(store, fold, stream_id, partition, marker or 0, since, watermark)
@@ -85,6 +91,7 @@ def recover(
         identities=RecentIdentities(dedup_window_ms, dedup_capacity),
         found=found,
         after=after,
+        ruled=ruled,
     )
     unfinished: dict[str, str | int] = {
         "stream_id": stream_id,

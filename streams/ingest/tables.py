@@ -77,14 +77,18 @@ def _times(values: Iterable[int]) -> pa.Array:
 
 def finding_table(findings: Sequence[Finding], partition: int, stored_at: int) -> pa.Table:
     """Rows of `findings`."""
-    return _table([asdict(item) for item in findings], partition, stored_at)
+    rows = [asdict(item) for item in findings]
+    for row in rows:
+        del row["limit"], row["stride"]
+    return _table(rows, partition, stored_at)
 
 
 def incident_table(incidents: Sequence[Incident], partition: int, stored_at: int) -> pa.Table:
     """Rows of `incident_log`."""
     rows = [asdict(item) for item in incidents]
     for row in rows:
-        del row["told"], row["reported_at"]
+        for name in ("told", "reported_at", "alarmed_at", "limit", "patience_ms"):
+            del row[name]
         row["resolved_at"] = row["resolved_at"] or None
     return _table(rows, partition, stored_at)
 
@@ -98,7 +102,8 @@ def alert_table(alerts: Sequence[Alert], partition: int, stored_at: int) -> pa.T
         finding["started_at"] = finding.pop("window_start")
         finding["detected_at"] = finding.pop("window_end")
         finding["severity"] = alert.severity
-        del finding["finding_id"], finding["drivers"]
+        for name in ("finding_id", "drivers", "parts", "held", "limit", "stride"):
+            del finding[name]
         rows.append(finding)
     return _table(rows, partition, stored_at)
 
@@ -121,7 +126,7 @@ def _table(rows: Sequence[dict[str, Any]], partition: int, stored_at: int) -> pa
     columns: dict[str, Any] = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
-        if name == "drivers":
+        if name in ("drivers", "parts"):
             columns[name] = pa.array([list(value.items()) for value in values], _WORDS)
         elif (kind := _KINDS.get(name)) == _TIME:
             columns[name] = pa.array(values, pa.int64()).cast(_TIME)

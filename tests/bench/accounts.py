@@ -21,7 +21,7 @@ from streams.ingest.recovery import recover
 from streams.storage import migrations
 from streams.storage.chdb_store import ChdbStore
 from tests.bench.measure import Spent, order, report, rss_bytes, spent_since
-from tests.bench.stages import fetches
+from tests.bench.stages import built_in, fetches
 from tests.bench.traffic import Traffic
 from tests.support.partitions import context
 
@@ -43,7 +43,7 @@ def _main() -> None:
 def _measure(what: dict[str, Any], data: Path) -> dict[str, object]:
     store = ChdbStore(data)
     migrations.migrate(store)
-    part = Partition(context(store, dedup_capacity=20_000_000), 0)
+    part = Partition(context(store, rules=built_in(), dedup_capacity=20_000_000), 0)
     traffic = Traffic(what["accounts"])
     _take(part, fetches(traffic, 1, _FETCH, 200)[0])  # everything imported and allocated once
     before = _settled()
@@ -95,7 +95,7 @@ def _meet_all(part: Partition, traffic: Traffic) -> None:
 
 def _rebuild(data: Path) -> dict[str, object]:
     store = ChdbStore(data)
-    setting = context(store)
+    setting = context(store, rules=built_in())
     start = Spent.now()
     state = recover(
         store, setting.policy, setting.stream_id, 0, setting.dedup_window_ms, setting.dedup_capacity

@@ -15,11 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from streams.app import policy_of
 from streams.events.decode import Messages
-from streams.features.fold import Fold
+from streams.features.fold import Fold, Policy
 from streams.ingest import partition as partition_module
 from streams.ingest import tables
 from streams.ingest.partition import Partition
+from streams.settings import Settings
 from streams.storage import migrations
 from streams.storage.chdb_store import ChdbStore
 from streams.traffic.packing import Packer
@@ -27,7 +29,12 @@ from tests.bench.measure import Spent, order, report, spent_since
 from tests.bench.traffic import Traffic
 from tests.support.partitions import context
 
-__all__ = ["fetches"]
+__all__ = ["built_in", "fetches"]
+
+
+def built_in() -> Policy:
+    """What a worker follows when nothing is set."""
+    return policy_of(Settings())
 
 
 def fetches(
@@ -77,7 +84,7 @@ def _main() -> None:
     with tempfile.TemporaryDirectory(prefix="pulse-bench-") as directory:
         store = ChdbStore(Path(directory))
         migrations.migrate(store)
-        part = Partition(context(store, dedup_capacity=20_000_000), 0)
+        part = Partition(context(store, rules=built_in(), dedup_capacity=20_000_000), 0)
         _take(part, parts[0])
         clock = _Clock()
         for owner, name, stage in (

@@ -120,6 +120,8 @@ class Scene:
         return {
             "incident_id": identity,
             "account_id": account,
+            "kind": "burst",
+            "detector": "burst",
             "state": "resolved" if minutes_ago[1] else "ongoing",
             "severity": severity,
             "sentence": sentence,
@@ -146,7 +148,6 @@ class Scene:
                 **{k: v for k, v in one.items() if k not in ("observed", "started_at")},
                 "peak_observed": one["observed"],
                 "version": 1,
-                "kind": "burst",
                 "org_id": "northwind",
                 "started_at": int(one["started_at"]),
                 "last_seen_at": int(one["last_seen_at"]),
@@ -177,7 +178,11 @@ class Scene:
                 "expected": one["expected"],
                 "p_value": one["p_value"] * 10**step,
                 "threshold": one["threshold"],
-                "drivers": [("own_record", 96.0), ("record_score", 11.56), ("tail_p", 1e-5)],
+                "drivers": [("record", 96.0), ("evidence", 6.5), ("own_tail_p", 1e-5)],
+                "parts": [("burst", one["p_value"] * 0.8), ("content", 0.01)],
+                "channel": "usual",
+                "severity": one["severity"],
+                "held": "",
                 "sentence": one["sentence"],
                 "sql": self._sql(one["account_id"], end),
                 "policy_version": "p1",
@@ -251,4 +256,4 @@ _TYPES = dict.fromkeys(
 )
 _TYPES |= dict.fromkeys(("version", "findings"), pa.uint64())
 _TYPES |= dict.fromkeys(("reopened", "window_s", "kafka_partition"), pa.uint32())
-_TYPES |= {"drivers": pa.map_(pa.string(), pa.float64())}
+_TYPES |= dict.fromkeys(("drivers", "parts"), pa.map_(pa.string(), pa.float64()))

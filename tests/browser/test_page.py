@@ -125,15 +125,17 @@ def test_the_known_incident_is_told_and_leads_to_its_page(
     browser.go(page.url)
     assert browser.text("h1") == "Two incidents need you."
     assert scene.sentence in browser.text("#incidents")
-    assert "1 in 90,000 by chance" in browser.text("#incidents")
+    assert "high, burst, 1 in 90,000 by chance" in browser.text("#incidents")
     assert browser.run("return document.querySelectorAll('#incidents .line.hot').length") == 3
     live(browser)
     browser.keys("j")
     browser.keys("\ue007")
     browser.wait(lambda: browser.text("h1") == scene.sentence, "the incident's page is open")
     text = browser.text("main")
-    for words in ("silent below 118", "SELECT count() AS observed", "What drove it", "own record"):
+    for words in ("silent below 118", "SELECT count() AS observed", "What drove it", "own tail p"):
         assert words in text
+    assert "Who saw it" in text
+    assert "1 in 100" in browser.text("#seen")
     highest = browser.run(
         "return Math.max(...JSON.parse(document.querySelector('.plot').dataset.series)"
         ".map((p) => p[1]))"

@@ -155,6 +155,7 @@ def _undisturbed(stage: Stage, store: Store) -> list[str]:
             dead_letter_topic=settings.dead_letter_topic,
             group=settings.group,
             tick=10,
+            policy=stage.policy,
         )
         with worker:
             drained(settings, server.url, _DRAIN_S)

@@ -13,10 +13,12 @@ import kafka
 
 from streams.broker import admin
 from streams.errors import PulseError, StoreError
+from streams.policy.template import written
 from streams.settings import Settings
 from streams.storage.server_store import ServerStore
 from tests.chaos.proof import Record
 from tests.support.clickhouse_server import ServerProcess
+from tests.support.folding import policy
 from tests.support.kafka import RealKafka
 from tests.support.worker import WorkerProcess, wait_until
 
@@ -42,6 +44,9 @@ class Stage:
             dead_letter_topic=f"{name}.dlq",
             group=f"{name}-workers",
         )
+        #: A generous one, so that the short history of a run has incidents.
+        self.policy = directory / "policy.toml"
+        self.policy.write_text(written(policy().detection, comments=False), encoding="utf-8")
         self.workers: dict[str, WorkerProcess] = {}
 
     def __enter__(self) -> Self:
@@ -82,6 +87,7 @@ class Stage:
                 group=self.settings.group,
                 snapshot_every=3,
                 tick=10,
+                policy=self.policy,
                 log_level="INFO",
             )
         return self.workers[name]

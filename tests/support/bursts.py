@@ -37,7 +37,7 @@ def burst_stream(names: list[str], *, seed: int = 0, label: str = "e") -> list[b
     events = quiet(names, seed=seed, hours=2.5, label=label)
     for name, begin, count, tokens in (
         (names[0], 1.5, 400, 10),
-        (names[1], 1.7, 25, 30_000),
+        (names[1], 1.7, 25, 1_000_000),
         (names[0], 1.9, 1200, 10),
     ):
         ts = START + int(begin * HOUR) + np.sort(rng.integers(0, 180_000, count))

@@ -9,24 +9,30 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detectors import burst
-from streams.alerting.incidents import Rules
 from streams.events.decode import Messages, decode
 from streams.features.fold import Findings, Fold, Policy
 from streams.features.watermark import NEVER, Watermark
 from streams.ingest.recovery import push_table
+from streams.policy.model import Budget, default_policy
 
 __all__ = ["Driver", "encoded", "policy", "told"]
 
 
-def policy(**parameters: Any) -> Policy:
-    """A policy with ticks of 5 s; `parameters` go to the burst detector."""
-    return Policy(
-        tick_ms=5000,
-        idle_ms=14 * 86_400_000,
-        rules=Rules(600_000, 1_800_000),
-        burst=burst.Parameters(**parameters),
+def policy(generous: float = 100.0, **changed: Any) -> Policy:
+    """A policy with ticks of 5 s whose budgets are `generous` times the built-in ones.
+
+    The accounts of a test are hours old and few, so that a sane budget would ask for more than a
+    test cares to send. `changed` goes to the detection policy.
+    """
+    usual = Budget()
+    budget = Budget(
+        high=min(usual.high * generous, 1000.0),
+        medium=min(usual.medium * generous, 1000.0),
+        cold_high=min(usual.cold_high * generous, 1000.0),
+        cold_medium=min(usual.cold_medium * generous, 1000.0),
     )
+    detection = default_policy().changed(**({"budget": budget, "fdr": 1.0} | changed))
+    return Policy(tick_ms=5000, idle_ms=14 * 86_400_000, detection=detection)
 
 
 def encoded(events: Sequence[dict[str, Any]]) -> list[bytes]:
@@ -35,12 +41,20 @@ def encoded(events: Sequence[dict[str, Any]]) -> list[bytes]:
 
 
 class Driver:
-    """A fold with its watermark; `feed` takes encoded events (or heartbeats) in order."""
+    """A fold with its watermark; `feed` takes encoded events (or heartbeats) in order.
+
+    `began`: event time since when the fold watches; accounts seen a day after that or more are new.
+    """
 
     def __init__(
-        self, rules: Policy, lateness_ms: int = 2000, late_limit_ms: int = 3_600_000
+        self,
+        rules: Policy,
+        lateness_ms: int = 2000,
+        late_limit_ms: int = 3_600_000,
+        began: int = 0,
     ) -> None:
         self.fold = Fold(rules)
+        self.fold.scoring.began = began
         self.watermark = Watermark(rules.tick_ms, lateness_ms, late_limit_ms)
         self.found = Findings()
         self.ticks: list[int] = []

@@ -34,7 +34,12 @@ COMPARED = {
 def context(
     store: Store, stream_id: str = "stream-1", rules: Policy | None = None, **changed: Any
 ) -> Context:
-    """What a worker in a replay would hand its partitions."""
+    """What a worker in a replay would hand its partitions.
+
+    From here on the store keeps every row of `incident_log`: the engine would merge the versions of
+    an incident into one, and when it does is chance.
+    """
+    store.command("SYSTEM STOP MERGES incident_log")
     values: dict[str, Any] = {
         "store": store,
         "policy": rules or policy(),

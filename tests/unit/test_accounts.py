@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors import burst
 from streams.features.accounts import Accounts
 from streams.features.layout import layout
 from streams.features.watermark import NEVER
@@ -18,12 +17,12 @@ NOBODY = np.zeros(0, np.int64)
 
 @pytest.fixture
 def accounts() -> Accounts:
-    return Accounts(layout(5000, burst.STATE))
+    return Accounts(layout(5000))
 
 
 def touched(accounts: Accounts, names: list[str], tick: int) -> list[int]:
     rows = accounts.rows(names, [f"org-{name}" for name in names])
-    accounts.state["quota"][rows] = 1.0
+    accounts.state["quota_used"][rows] = 1.0
     accounts.stamp[rows] = tick
     accounts.dirty[rows] = True
     return rows.tolist()  # type: ignore[no-any-return]
@@ -41,7 +40,7 @@ def test_growing_keeps_what_is_known(accounts: Accounts) -> None:
     rows = accounts.rows([f"n{n}" for n in range(5000)], [""] * 5000)
     assert len(set(rows.tolist())) == 5000
     assert len(accounts.state) >= 5001
-    assert accounts.state["quota"][first].sum() == 6
+    assert accounts.state["quota_used"][first].sum() == 6
     assert (accounts.stamp[0], accounts.dirty[0]) == (5, True)
     assert not accounts.stamp[1:].any()
 
@@ -70,7 +69,7 @@ def test_rows_with_events_waiting_start_anew_in_their_place(accounts: Accounts) 
     held, gone = touched(accounts, ["held", "gone"], 5)
     assert accounts.evict(6, np.array([held])) == 2
     assert accounts.index == {"held": held}
-    assert not accounts.state["quota"].any()
+    assert not accounts.state["quota_used"].any()
     assert accounts.rows(["new"], [""]).tolist() == [gone]
 
 

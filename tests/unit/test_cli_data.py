@@ -65,6 +65,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"{40 + number}, 1, '{'wrong_type' if number else 'out_of_range'}', 'what is off', "
             f"unhex('{content.hex()}'), now64(3) + INTERVAL {number} SECOND"
         )
+    store.command(
+        "INSERT INTO findings (finding_id, detector, account_id, window_end, sentence, held, "
+        f"parts) SELECT 'f1', 'burst', 'acme', fromUnixTimestamp64Milli({START_MS}, 'UTC'), "
+        "'acme sent 30 requests', 'budget', map('burst', 0.25)"
+    )
     snapshot(store)
     store.close()
     return directory
@@ -90,7 +95,7 @@ def snapshot(store: ChdbStore) -> None:
             moderation=None,
         )
     )
-    assert not fold.advance(START_MS + HOURS * HOUR_MS)
+    assert not fold.advance(START_MS + HOURS * HOUR_MS).alerts
     save(store, 0, fold, None, 0, START_MS)
 
 
@@ -219,8 +224,13 @@ def test_an_account_on_one_screen(data: Path) -> None:
     assert baseline["record"]["requests"] == pytest.approx(
         {"1 minute": 6, "5 minutes": 30, "1 hour": 360}, rel=0.02
     )
-    assert baseline["mean"]["tokens"] == pytest.approx(450, rel=0.05)
-    assert found["findings"] == found["incidents"] == []
+    assert baseline["mean"]["prompt_tokens"] == pytest.approx(300, rel=0.05)
+    assert baseline["mean"]["completion_tokens"] == pytest.approx(150, rel=0.05)
+    assert "input tokens" in shown
+    assert found["incidents"] == []
+    (finding,) = found["findings"]
+    assert (finding["held"], finding["parts"]) == ("budget", {"burst": 0.25})
+    assert "  no alert (budget): acme sent 30 requests\n" in shown
 
 
 def test_another_tick_hides_the_baseline_and_nothing_else(

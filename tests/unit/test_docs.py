@@ -53,7 +53,8 @@ def test_every_command_is_on_the_page() -> None:
 
 def test_every_table_of_the_migrations_is_on_the_page() -> None:
     page = docs.tables_page()
-    for table in ("events", "account_minute", "dead_letters", "alerts", "incidents", "findings"):
+    stories = ("findings", "incidents", "alerts", "policy_log")
+    for table in ("events", "account_minute", "dead_letters", *stories):
         assert f"\n## {table}\n" in page
     assert "| `line` | `UInt32` | line in the message, from 0 |" in page
     assert "What could not be understood: the bytes, the place" in page

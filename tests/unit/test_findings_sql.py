@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streams.alerting.findings import Finding, identity
+from streams.features.fold import Policy
 from streams.ingest.partition import Partition
+from streams.policy.model import default_policy
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
 from tests.support.bursts import END, HOUR, START, burst_stream, heartbeat, quiet
@@ -47,7 +50,7 @@ def test_both_kinds_of_burst_are_found(store: ChdbStore) -> None:
     rows = store.query("SELECT account_id, metric FROM alerts ORDER BY ALL").to_pylist()
     assert rows == [
         {"account_id": "acct-0", "metric": "requests"},
-        {"account_id": "acct-1", "metric": "tokens"},
+        {"account_id": "acct-1", "metric": "prompt_tokens"},
     ]
     assert store.query("SELECT count() AS n FROM findings").to_pylist()[0]["n"] > 2
 
@@ -58,9 +61,19 @@ def test_the_sql_of_every_row_returns_what_was_observed(store: ChdbStore, table:
     assert rows
     for row in rows:
         assert store.query(row["sql"]).to_pylist() == [{"observed": row["observed"]}]
-        assert row["observed"] >= row["threshold"] > row["expected"]
-        assert 0 < row["p_value"] < 1e-6
         assert row["account_id"] in row["sentence"]
+        assert row["threshold"] > row["expected"]
+        assert 0 < row["p_value"] < 0.05
+
+
+def test_what_reached_its_threshold_alarmed_and_nothing_else(store: ChdbStore) -> None:
+    rows = store.query("SELECT * FROM findings").to_pylist()
+    assert rows
+    for row in rows:
+        alarmed = row["observed"] >= row["threshold"]
+        assert (row["held"] == "") == alarmed == bool(row["severity"]) == bool(row["incident_id"])
+        assert row["held"] in ("", "budget")
+        assert row["detector"] in dict(row["parts"])
 
 
 def test_alert_incident_and_finding_tell_the_same(store: ChdbStore) -> None:
@@ -75,12 +88,22 @@ def test_alert_incident_and_finding_tell_the_same(store: ChdbStore) -> None:
     assert rows == [{"same": 1}, {"same": 1}]
 
 
-def found_with(last: list[dict[str, Any]]) -> list[Finding]:
+def found_with(
+    last: list[dict[str, Any]], rules: Policy | None = None, began: int = 0
+) -> list[Finding]:
     """Findings of a quiet account that sends `last` two hours later."""
-    driver = Driver(policy())
+    driver = Driver(rules or policy(), began=began)
     driver.feed(encoded([*quiet(["a"]), *last]))
     driver.finish(START + int(2.6 * HOUR))
     return driver.found.findings
+
+
+def only(detector: str) -> Policy:
+    """A policy under which one detector counts: nothing else moves with the counts it judges."""
+    others = default_policy().detectors.items()
+    return policy(
+        detectors={name: replace(other, enabled=name == detector) for name, other in others}
+    )
 
 
 def requests(count: int) -> list[dict[str, Any]]:
@@ -88,23 +111,47 @@ def requests(count: int) -> list[dict[str, Any]]:
     return [{"event_id": f"b{n}", "ts": ts + n % 3000, "account_id": "a"} for n in range(count)]
 
 
-def tokens(count: int) -> list[dict[str, Any]]:
+def prompt_tokens(count: int) -> list[dict[str, Any]]:
     ts = START + int(2.5 * HOUR) + 1000
     return [
-        {"event_id": "b", "ts": ts, "account_id": "a", "prompt_tokens": count - 7}
+        {"event_id": "b", "ts": ts, "account_id": "a", "prompt_tokens": count}
         | {"completion_tokens": 7}
     ]
 
 
-@pytest.mark.parametrize(("burst", "loud"), [(requests, 3000), (tokens, 9_000_000)])
-def test_one_below_the_threshold_is_silent_and_the_threshold_alarms(burst: Any, loud: int) -> None:
-    (finding,) = found_with(burst(loud))
-    assert finding.metric == burst.__name__
+BURSTS = [(requests, 3000), (prompt_tokens, 9_000_000)]
+
+
+@pytest.mark.parametrize(
+    ("burst", "loud", "detector"),
+    [*((*each, "burst") for each in BURSTS), (requests, 3000, "cold_start")],
+)
+def test_one_below_the_threshold_is_silent_and_the_threshold_alarms(
+    burst: Any, loud: int, detector: str
+) -> None:
+    rules = only(detector)
+    began = 1 if detector == "cold_start" else 0  # a new account, or one that was there
+    (finding,) = found_with(burst(loud), rules, began)
+    assert (finding.metric, finding.detector) == (burst.__name__, detector)
     before = round(finding.observed) - loud
     limit = round(finding.threshold)
-    assert found_with(burst(limit - 1 - before)) == []
-    (smallest,) = found_with(burst(limit - before))
+    (below,) = found_with(burst(limit - 1 - before), rules, began)
+    assert (below.observed, below.threshold) == (limit - 1, limit)
+    assert (below.held, below.severity, below.incident_id) == ("budget", "", "")
+    (smallest,) = found_with(burst(limit - before), rules, began)
     assert (smallest.observed, smallest.threshold) == (limit, limit)
+    assert (finding.held, smallest.held) == ("", "")
+
+
+@pytest.mark.parametrize(("burst", "loud"), BURSTS)
+def test_below_the_threshold_is_silence_whoever_else_saw_something(burst: Any, loud: int) -> None:
+    """The threshold is for the evidence of the others as it was, which falls with the counts."""
+    (finding,) = found_with(burst(loud), began=1)
+    assert len(finding.parts) > 1
+    before = round(finding.observed) - loud
+    below = found_with(burst(round(finding.threshold) - 1 - before), began=1)
+    assert finding.held == ""
+    assert all(item.held for item in below)
 
 
 def test_a_finding_has_one_name_for_ever() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.alerting.findings import Finding
-from streams.alerting.incidents import Incident, Incidents, Rules, severity_of
+from streams.alerting.incidents import Incident, Incidents, Rules
 
 RULES = Rules(resolve_after_ms=600_000, reopen_within_ms=1_800_000)
 T = 1_700_000_000_000
@@ -40,8 +40,13 @@ def finding(tick: int, observed: float = 100.0, account: str = "a", **changed: A
     return Finding(**(values | changed))
 
 
+def held(machine: Incidents, account: str, observed: float, tick: int) -> Incident | None:
+    """The window of an incident whose threshold is 80 holds `observed`."""
+    return machine.hold(account, observed / 80.0, observed, tick)
+
+
 def only(machine: Incidents) -> Incident:
-    (item,) = machine.by_key.values()
+    (item,) = machine.by_account.values()
     return item
 
 
@@ -73,26 +78,27 @@ def test_more_of_the_same_is_told_once_a_minute_and_never_alerts_again() -> None
     assert only(machine).peak_observed == 110
 
 
-def test_a_burst_that_doubles_is_told_again_with_its_new_sentence() -> None:
+def test_what_is_a_hundred_times_rarer_is_told_again_with_its_new_sentence() -> None:
     machine = Incidents(RULES)
     machine.find(finding(T, 100))
-    assert machine.find(finding(T + 5000, 199))[0] is None
-    told, row, alert = machine.find(finding(T + 10_000, 200))
+    assert machine.find(finding(T + 5000, 199, p_value=2e-11))[0] is None
+    told, row, alert = machine.find(finding(T + 10_000, 200, p_value=1e-11))
     assert told is not None
     assert row is not None
     assert alert is None
     assert (row.findings, row.sentence, row.peak_observed) == (2, "a sent 200", 200)
-    assert machine.find(finding(T + 15_000, 399))[0] is None
+    assert row.p_value == 1e-11
+    assert machine.find(finding(T + 15_000, 399, p_value=2e-13))[0] is None
 
 
-def test_severity_only_grows() -> None:
-    assert severity_of(319, 80) == "medium"
-    assert severity_of(320, 80) == "high"
+def test_severity_only_grows_and_its_growth_is_told() -> None:
     machine = Incidents(RULES)
     machine.find(finding(T, 100))
-    machine.find(finding(T + 5000, 320))
+    told, _, alert = machine.find(finding(T + 5000, 100, severity="high"))
+    assert told is not None
+    assert alert is None
     assert only(machine).severity == "high"
-    machine.find(finding(T + 10_000, 100))
+    assert machine.find(finding(T + 10_000, 100))[0] is None
     assert only(machine).severity == "high"
 
 
@@ -100,22 +106,46 @@ def test_tokens_are_no_peak_of_requests() -> None:
     """A finding in another metric or window belongs to the incident, but is measured by itself."""
     machine = Incidents(RULES)
     machine.find(finding(T, 100))
-    tokens: dict[str, Any] = {"metric": "tokens", "threshold": 60_000.0, "p_value": 1e-30}
+    tokens: dict[str, Any] = {"metric": "tokens", "threshold": 60_000.0}
     assert machine.find(finding(T + 5000, 70_000, **tokens))[0] is None
     assert (only(machine).metric, only(machine).peak_observed) == ("requests", 100)
-    assert only(machine).p_value == 1e-9
-    told = machine.find(finding(T + 10_000, 400_000, **tokens))[0]
+
+
+def test_another_detector_joins_the_incident_of_the_account() -> None:
+    machine = Incidents(RULES)
+    _, first, _ = machine.find(finding(T))
+    other = finding(T + 5000, 9.0, detector="content", kind="medical_spam", p_value=1e-12)
+    told, row, alert = machine.find(other)
+    assert first is not None
     assert told is not None
-    assert told.metric == "tokens"
-    assert (only(machine).peak_observed, only(machine).severity) == (100, "high")
+    assert row is not None
+    assert alert is None
+    assert told.incident_id == first.incident_id
+    assert (row.kind, row.findings) == ("burst", 2)
+
+
+def test_what_has_become_usual_comes_to_an_end() -> None:
+    machine = Incidents(Rules(600_000, 1_800_000, hold_ms=3_600_000))
+    machine.find(finding(T))
+    last = T
+    for tick in range(T + 5000, T + 7_200_000, 5000):
+        if held(machine, "a", 100, tick) or only(machine).last_seen_at == tick:
+            last = tick
+    assert last == T + 3_600_000
+
+
+def test_a_detector_of_ten_minutes_is_waited_for() -> None:
+    machine = Incidents(RULES)
+    machine.find(finding(T, stride=True))
+    assert machine.next_expiry() == T + 600_000 + 2 * 600_000
 
 
 def test_it_holds_at_half_the_threshold_and_lets_go_below() -> None:
     machine = Incidents(RULES)
     machine.find(finding(T, 100))
-    machine.hold("a", "burst", 40.0, T + 5000)
+    held(machine, "a", 40.0, T + 5000)
     assert (only(machine).state, only(machine).last_seen_at) == ("ongoing", T + 5000)
-    machine.hold("a", "burst", 39.0, T + 10_000)
+    held(machine, "a", 39.0, T + 10_000)
     assert only(machine).last_seen_at == T + 5000
     assert machine.next_expiry() == T + 5000 + 600_000
 
@@ -127,7 +157,7 @@ def test_around_the_threshold_there_is_one_incident() -> None:
         tick = T + step * 5000
         machine.expire(tick)
         if step % 3:
-            machine.hold("a", "burst", 79, tick) if machine.by_key else None
+            held(machine, "a", 79, tick) if machine.by_account else None
         else:
             alerts += machine.find(finding(tick, 81))[2] is not None
     assert alerts == 1
@@ -174,17 +204,17 @@ def test_what_cannot_be_reopened_is_forgotten() -> None:
     machine.find(finding(T))
     machine.expire(T + 600_000)
     machine.expire(T + 600_000 + 1_800_000)
-    assert len(machine.by_key) == 1
+    assert len(machine.by_account) == 1
     machine.expire(T + 600_000 + 1_800_001)
-    assert not machine.by_key
+    assert not machine.by_account
 
 
 def test_accounts_do_not_mix() -> None:
     machine = Incidents(RULES)
     assert machine.find(finding(T, account="a"))[2] is not None
     assert machine.find(finding(T, account="b"))[2] is not None
-    assert machine.hold("a", "burst", 79, T + 5000) is not None
-    assert machine.by_key["b", "burst"].last_seen_at == T
+    assert held(machine, "a", 79, T + 5000) is not None
+    assert machine.by_account["b"].last_seen_at == T
     assert [row.account_id for row in machine.expire(T + 600_000)] == ["b"]
 
 
@@ -210,12 +240,12 @@ def test_any_history_is_told_consistently_and_survives_a_snapshot(
     alerts: list[str] = []
     rows: list[Incident] = []
     now = T
-    for gap, account, observed, held in drawn:
+    for gap, account, observed, level in drawn:
         now += 5000 * gap
         while (expiry := machine.next_expiry()) is not None and expiry < now:
             rows += machine.expire(-(-expiry // 5000) * 5000)
-        if (account, "burst") in machine.by_key:
-            change = machine.hold(account, "burst", held, now)
+        if account in machine.by_account:
+            change = held(machine, account, level, now)
             rows += [change] if change else []
         if observed is not None:
             told, change, alert = machine.find(finding(now, observed, account))

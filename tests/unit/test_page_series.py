@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboards.live.against import against_usual
 from dashboards.live.chart import Plot, chart, spark
-from dashboards.live.series import MINUTE, runs_outside, usual, window_sums
+from dashboards.live.series import IN_MINUTES, MINUTE, runs_outside, usual, window_sums
+from tests.unit.test_page_server import full_incident
+from tests.unit.test_page_words import worker
 
 START = 1_763_735_400_000 // MINUTE * MINUTE
 
@@ -69,3 +76,26 @@ def test_any_values_can_be_drawn(values: list[float], threshold: float) -> None:
     text = chart(Plot(points, "u", "l", threshold=threshold, threshold_label="t"), key="x").text
     assert "nan" not in text
     assert "inf" not in text
+
+
+@pytest.mark.parametrize(
+    ("metric", "threshold", "drawn", "line"),
+    [
+        ("errors", 118.0, "errors", 118.0),
+        ("errors", math.inf, "errors", None),
+        ("quota_used", 0.9, "requests", None),
+        ("endpoints[3]", 40.0, "requests", None),
+    ],
+)
+def test_only_what_the_minutes_hold_is_drawn(
+    metric: str, threshold: float, drawn: str, line: float | None
+) -> None:
+    incident: Any = full_incident("a") | {"metric": metric, "threshold": threshold}
+    at = incident["started_at"] // MINUTE * MINUTE
+    row = dict.fromkeys(IN_MINUTES, 1.0) | {"account_id": "a", "at": at, drawn: 7.0}
+    plot = against_usual(worker(), incident, [row], 40 * MINUTE)
+    assert plot.unit == f"{drawn} in 5 minutes"
+    assert max(value for _, value in plot.points) == 7.0
+    assert plot.threshold == line
+    assert ("silent below" in plot.alternative) == (line is not None)
+    assert "nan" not in str(chart(plot, key="k"))

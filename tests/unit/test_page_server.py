@@ -22,6 +22,8 @@ def full_incident(account: str = SCRIPT) -> dict[str, Any]:
     return {
         "incident_id": "i/1",
         "account_id": account,
+        "kind": "token_burst",
+        "detector": "burst",
         "state": "open",
         "severity": "high",
         "sentence": f"{account} sent 1,240 requests in 5 minutes",

@@ -60,7 +60,8 @@ def test_other_variables_of_the_environment_do_not_matter() -> None:
         ("PULSE_TICK", "3", "tick: expected one of 1.0, 2.0, 5.0, 10.0, got '3'"),
         ("PULSE_LATENESS", "nan", "lateness: expected 0.0 to 3600.0, got 'nan'"),
         ("PULSE_STORE_SECURE", "perhaps", "store_secure: expected true or false, got 'perhaps'"),
-        ("PULSE_BURST_P", "0", "burst_p: expected 1e-300 to 0.5, got '0'"),
+        ("PULSE_IDLE_DAYS", "0", "idle_days: expected 1.0 to 3650.0, got '0'"),
+        ("PULSE_BURST_P", "1e-6", "unknown setting 'burst_p'; known are "),
         ("PULSE_PROT", "1", "unknown setting 'prot'; known are "),
     ],
 )

@@ -89,7 +89,7 @@ def test_the_way_back_is_exact_and_the_fold_goes_on_as_if_nothing_had_been(
     half = len(lines) * 3 // 4
     driver = driven(lines[:half])
     driver.finish(driver.watermark.value + 20_000)  # every tick is closed: nothing waits
-    assert driver.fold.incidents.by_key
+    assert driver.fold.incidents.by_account
     assert not driver.fold.waiting
     saved(store, driver)
     other = Driver(policy())
@@ -210,7 +210,7 @@ def test_rows_alone_and_snapshot_and_rows_rebuild_the_same(store: ChdbStore, ste
         feed(part, lines[first : first + 150], first)
         if number % step == 0:
             part.maybe_snapshot(at_once=True)
-    assert part.fold.incidents.by_key
+    assert part.fold.incidents.by_account
 
     def rebuilt() -> tuple[dict[str, bytes], int, int | None, int]:
         state = recover(store, policy(), "stream-1", 0, 600_000, 10**6)

@@ -195,7 +195,9 @@ def test_incidents_carry_what_explains_them(status: Status, part: Partition) -> 
     assert "acct-00" in opened
     item = next(item for item in seen["incidents"] if item["account_id"] == "acct-00")
     assert item["observed"] >= item["threshold"] > item["expected"]
-    assert item["sentence"].startswith("acct-00 sent 5")
+    assert item["sentence"].startswith(
+        "acct-00 sent 510 requests in 1 minute; its highest in 2 hours"
+    )
     states = [item["state"] == "resolved" for item in seen["incidents"]]
     assert states == sorted(states)
 

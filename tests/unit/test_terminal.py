@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_it_fits(open_incidents: int, accounts: int, width: int, height: int) ->
     assert "http://127.0.0.1:8470/" in text
     if open_incidents:
         assert "acct-0 sent 1,240 requests in 5 minutes" in text
-        assert "high, 1 in 90,000 by chance, since 14:26Z" in text
+        assert "high, token burst, 1 in 90,000 by chance, since 14:26Z" in text
     if open_incidents == 40:
         assert "more open" in text
 
@@ -56,6 +57,15 @@ def test_all_open_incidents_are_either_shown_or_counted() -> None:
     text = "\n".join(lines(busy(40, 5)))
     told = text.count("sent 1,240 requests")
     assert f"and {40 - told} more open" in text
+
+
+def test_a_threshold_that_nothing_reaches_is_not_shown() -> None:
+    incident = full_incident("acct-0")
+    assert "silent below 118" in "\n".join(lines(worker(incidents=[incident])))
+    incident["threshold"] = math.inf
+    text = "\n".join(lines(worker(incidents=[incident])))
+    assert "token burst" in text
+    assert "silent" not in text
 
 
 def test_names_cannot_style_nor_steer_the_terminal() -> None:

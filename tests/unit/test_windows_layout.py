@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from detectors import burst
+from detectors.base import Detector
 from streams.features import windows
 from streams.features.layout import HOUR, MINUTE, layout
+from streams.scoring.record import DETECTORS
 from tests.support.folding import Driver, encoded, policy
 
 START = 1_700_000_400_000 // HOUR * HOUR
-LAYOUT = layout(5000, burst.STATE)
+LAYOUT = layout(5000)
 
 
-def test_an_account_costs_less_than_two_kilobytes() -> None:
-    assert LAYOUT.dtype.itemsize <= 2000
+def test_what_a_tick_copies_of_an_account_is_less_than_two_kilobytes() -> None:
+    assert LAYOUT.hot.itemsize <= 2048
+    assert LAYOUT.dtype["hourly"].itemsize <= 512
+
+
+def test_the_hot_part_is_the_beginning_of_the_record() -> None:
+    whole, hot = LAYOUT.dtype.descr, LAYOUT.hot.descr
+    assert whole[: len(hot)] == hot
+    assert whole[len(hot)][0] == "hourly"
+    assert LAYOUT.hot.itemsize % 8 == LAYOUT.dtype.itemsize % 8 == 0
 
 
 @pytest.mark.parametrize("tick_ms", [1000, 2000, 5000, 10_000])
 def test_every_window_covers_its_length_and_ends_with_the_tick(tick_ms: int) -> None:
     spans = {"minute": MINUTE, "five": 5 * MINUTE, "hour": HOUR, "day": 24 * HOUR}
-    for ring in layout(tick_ms, burst.STATE).counts:
+    for ring in layout(tick_ms).counts:
         assert ring.span_ms == spans[ring.name]
         for tick in range(START, START + HOUR, tick_ms):
             start = ring.start(tick)
@@ -31,14 +43,20 @@ def test_every_window_covers_its_length_and_ends_with_the_tick(tick_ms: int) -> 
 
 
 def test_another_layout_has_another_identity() -> None:
-    other_state = np.dtype([*burst.STATE.descr, ("more", "<f8")])
     identities = {
-        layout(5000, burst.STATE).identity,
-        layout(1000, burst.STATE).identity,
-        layout(5000, other_state).identity,
+        layout(5000).identity,
+        layout(1000).identity,
+        layout(5000, DETECTORS[1:]).identity,
+        layout(5000, [changed(DETECTORS[0]), *DETECTORS[1:]]).identity,
     }
-    assert len(identities) == 3
-    assert layout(5000, burst.STATE).identity in identities
+    assert len(identities) == 4
+    assert layout(5000).identity in identities
+
+
+def changed(detector: Detector) -> Any:
+    """The detector with one number more in its state."""
+    state = np.dtype([*detector.STATE.descr, ("more", "<f8")])
+    return SimpleNamespace(NAME=detector.NAME, CADENCE=detector.CADENCE, STATE=state)
 
 
 def standing(ts: list[int], tick: int, **changed: object) -> dict[str, float]:

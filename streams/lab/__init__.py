@@ -1,0 +1,1 @@
+"""The lab: labelled, seeded scenarios played through the very fold, measured beside baselines."""

@@ -1,0 +1,292 @@
+"""A policy in words: what would alarm, how often that may be wrong, who is excused, who is told.
+
+Behind `pulse policy explain`. `explained` makes plain data (what `--json` prints), `lines` the text
+of it. How often is the budget at its worst: real misuse comes on top, false-discovery control and
+incidents that are told once take away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+from detectors.base import Detector
+from detectors.wording import amount, one_in
+from streams.policy.budget import LARGEST_P, Channel, Thresholds, thresholds
+from streams.policy.model import SEVERITIES, Policy, channel_of
+from streams.policy.population import Population
+from streams.policy.version import content
+
+__all__ = ["allowed_in_words", "explained", "lines", "odds"]
+
+_CHANNELS: Final[tuple[Channel, ...]] = ("usual", "cold")
+
+
+def explained(
+    policy: Policy, detectors: Sequence[Detector], population: Population | None, today: date
+) -> dict[str, Any]:
+    """Everything `lines` says, as plain data; numbers that need unknown traffic are None."""
+    return {
+        "version": policy.version,
+        "unit": policy.budget.unit,
+        "shift_hours": policy.budget.shift_hours,
+        "fdr": policy.fdr,
+        "population": content(population) if population else None,
+        "channels": {name: _channel(policy, name, population) for name in _CHANNELS},
+        "detectors": [_detector(policy, detector, population) for detector in detectors],
+        "incidents": content(policy.incidents),
+        "cohorts": content(policy.cohorts),
+        "allow": [
+            {**content(entry), "days_left": (entry.expires - today).days} for entry in policy.allow
+        ],
+        "routes": content(policy.routes),
+    }
+
+
+def _rare(policy: Policy, population: Population | None) -> Thresholds | None:
+    """Thresholds of established accounts; of active account-hours where the traffic is known.
+
+    A budget per account-day counts all days of all accounts, and only active hours can alarm.
+    """
+    budget = policy.budget
+    if budget.unit == "false_alarms_per_1000_account_days":
+        found = thresholds(budget, "usual")
+        scale = 1.0
+        if population is not None:
+            scale = 24.0 * population.accounts / population.account_hours_per_day
+    elif population is None:
+        return None
+    else:
+        shift = population.account_hours_per_day * budget.shift_hours / 24.0
+        found, scale = thresholds(budget, "usual", shift), 1.0
+    return Thresholds(min(found.high * scale, LARGEST_P), min(found.medium * scale, LARGEST_P))
+
+
+def _channel(
+    policy: Policy, channel: Channel, population: Population | None
+) -> dict[str, dict[str, Any]]:
+    """By severity: the budget, the share of account-hours it stands for, false alarms a day.
+
+    How rare that is among cold accounts depends on how many are cold, which nobody knows here.
+    """
+    budget = policy.budget
+    rare = _rare(policy, population) if channel == "usual" else None
+    shares = {"high": rare.high, "medium": rare.medium - rare.high} if rare else {}
+    found: dict[str, dict[str, Any]] = {}
+    for severity in SEVERITIES:
+        allowed = getattr(budget, severity if channel == "usual" else f"cold_{severity}")
+        per_day = None
+        if budget.unit == "pages_per_shift":
+            per_day = allowed * 24.0 / budget.shift_hours
+        elif population is not None:
+            per_day = allowed * population.accounts / 1000.0
+        if per_day is not None and population is not None and severity in shares:
+            per_day = min(per_day, shares[severity] * population.account_hours_per_day)
+        found[severity] = {
+            "budget": allowed,
+            "p_value": shares.get(severity),
+            "per_day": per_day,
+        }
+    return found
+
+
+def _detector(policy: Policy, detector: Detector, population: Population | None) -> dict[str, Any]:
+    own = policy.detectors[detector.NAME]
+    channel = channel_of(detector.NAME)
+    weight = policy.combination(channel).get(detector.NAME, 0.0)
+    rare = _rare(policy, population) if own.enabled and channel == "usual" else None
+    defaults, values = detector.Parameters(), content(own.parameters)
+    return {
+        "name": detector.NAME,
+        "title": detector.TITLE,
+        "cadence": detector.CADENCE,
+        "kinds": list(detector.KINDS),
+        "channel": channel,
+        "enabled": own.enabled,
+        "weight": weight,
+        # The combination of one piece of evidence with silence is about p / weight.
+        "alone": {"high": rare.high * weight, "medium": rare.medium * weight} if rare else None,
+        "changed": {
+            name: {"value": value, "default": content(getattr(defaults, name))}
+            for name, value in values.items()
+            if value != content(getattr(defaults, name))
+        },
+    }
+
+
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """`explained` as a text of a screen or two."""
+    population = found["population"]
+    yield f"Policy {found['version']}"
+    yield ""
+    yield _basis(population)
+    for severity in SEVERITIES:
+        yield "  " + _budget_line(found, "usual", severity)
+    yield from _together(found)
+    yield (
+        "Accounts that are new, or back after a long silence, are judged against others like them, "
+        "with a budget of their own:"
+    )
+    for severity in SEVERITIES:
+        yield "  " + _budget_line(found, "cold", severity)
+    yield (
+        f"Of the alarms of one tick at most {found['fdr']:.0%} may be false; the least certain are "
+        "held back until that holds."
+    )
+    yield ""
+    for detector in found["detectors"]:
+        yield from _detector_lines(detector, found)
+    yield ""
+    times = found["incidents"]
+    yield (
+        f"One incident alarms once. It is resolved {_span(times['resolve_after_s'])} after its "
+        f"last finding; one within {_span(times['reopen_within_s'])} more reopens it."
+    )
+    yield from _lists(found)
+
+
+def _basis(population: Mapping[str, Any] | None) -> str:
+    if population is None:
+        return (
+            "False alarms at most (real misuse comes on top; account-hours count idle ones, too; "
+            "--data or --accounts tells how often that is):"
+        )
+    hours = population["account_hours_per_day"]
+    accounts = f"{population['accounts']:,} active account{'s' * (population['accounts'] != 1)}"
+    if population["measured_hours"]:
+        accounts += (
+            f" with {hours:,.0f} active account-hours a day "
+            f"(measured over {_span(3600 * population['measured_hours'])})"
+        )
+    return f"False alarms at most, for {accounts} (real misuse comes on top):"
+
+
+def _budget_line(found: Mapping[str, Any], channel: str, severity: str) -> str:
+    part = found["channels"][channel][severity]
+    if found["unit"] == "pages_per_shift":
+        budget = f"{_number(part['budget'])} in a shift of {_number(found['shift_hours'])} hours"
+    else:
+        budget = f"{_number(part['budget'])} per 1,000 account-days"
+    if part["p_value"] == 0.0:
+        return f"{severity}: never, the budget of the others takes all there is ({budget})"
+    rare = f"{odds(part['p_value'])} account-hours" if part["p_value"] is not None else ""
+    if part["per_day"] is None:
+        return f"{severity}: {', '.join(text for text in (budget, rare) if text)}"
+    often = _frequency(part["per_day"])
+    return f"{severity}: at most {often} ({', '.join(text for text in (budget, rare) if text)})"
+
+
+def _together(found: Mapping[str, Any]) -> Iterator[str]:
+    parts = found["channels"]["usual"].values()
+    if all(part["per_day"] is not None for part in parts):
+        yield f"  in all: at most {_frequency(sum(part['per_day'] for part in parts))}"
+    if sum(part["p_value"] or 0.0 for part in parts) >= LARGEST_P:
+        yield (
+            f"  Beware: the budget asks for more than {odds(LARGEST_P)} account-hours, and no "
+            "threshold goes so far: what shows so often is ordinary."
+        )
+
+
+def _detector_lines(detector: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+    if not detector["enabled"]:
+        yield f"{detector['title']}: switched off"
+        return
+    share = f"{detector['title']} ({detector['weight']:.0%} of the budget"
+    if detector["channel"] == "cold":
+        share += " of new and returning accounts, the others have the rest"
+    kinds = ", ".join(detector["kinds"])
+    looks = "every tick" if detector["cadence"] == "tick" else "every ten minutes"
+    yield f"{share}; looks {looks}; names {kinds})"
+    if detector["alone"]:
+        high, medium = detector["alone"]["high"], detector["alone"]["medium"]
+        yield (
+            f"  alone alarms high when fewer than {odds(high)} account-hours of accounts like it "
+            f"show as much, medium from {odds(medium)}"
+        )
+        often = _detector_frequency(detector, found)
+        if often:
+            yield f"  its part of the false alarms: at most {often}"
+    for name, value in detector["changed"].items():
+        yield f"  {name} = {value['value']} instead of {value['default']}"
+
+
+def _detector_frequency(detector: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    parts = found["channels"][detector["channel"]].values()
+    if detector["channel"] == "cold" or any(part["per_day"] is None for part in parts):
+        return ""
+    return _frequency(detector["weight"] * sum(part["per_day"] for part in parts))
+
+
+def _lists(found: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        "Cohorts: none, everybody is judged with everybody." if not found["cohorts"] else "Cohorts"
+    )
+    for cohort in found["cohorts"]:
+        yield (
+            f"  {cohort['name']}: {_patterns(cohort)}; judged among themselves from "
+            f"{cohort['min_accounts']:,} accounts on"
+        )
+    yield "Allow-list: empty, nobody is excused." if not found["allow"] else "Allow-list"
+    for entry in found["allow"]:
+        yield f"  {allowed_in_words(entry)}; {_left(entry['days_left'])}"
+    yield "Routes: none, alerts are stored and shown." if not found["routes"] else "Routes"
+    for route in found["routes"]:
+        severities = " and ".join(route["severities"]) or "all"
+        kinds = f" of kind {', '.join(route['kinds'])}" if route["kinds"] else ""
+        orgs = f" of orgs {', '.join(route['orgs'])}" if route["orgs"] else ""
+        when = f", {route['hours']} {route['time_zone']}" if route["hours"] else ", at any hour"
+        yield f"  {route['name']}: {severities} alerts{kinds}{orgs}{when}, to {route['channel']}"
+
+
+def allowed_in_words(entry: Mapping[str, Any]) -> str:
+    """An entry of the allow-list without its date."""
+    which = ", ".join(entry["detectors"]) or "all detectors"
+    return f"{_patterns(entry)}, excused from {which}: {entry['reason']} ({entry['owner']})"
+
+
+def _patterns(part: Mapping[str, Any]) -> str:
+    names = {"accounts": "accounts", "orgs": "orgs", "use_cases": "use cases"}
+    given = [f"{names[name]} {', '.join(part[name])}" for name in names if part.get(name)]
+    return " and ".join(given)
+
+
+def _left(days: int) -> str:
+    if days < 0:
+        return f"expired {-days} day{'s' * (days != -1)} ago"
+    if days == 0:
+        return "today is its last day"
+    return f"{days:,} day{'s' * (days != 1)} left"
+
+
+def odds(p_value: float) -> str:
+    """
+    >>> odds(2 / 24_000), odds(1.0)
+    ('1 in 12,000', 'every one of the')
+    """
+    return one_in(p_value) if p_value < 1.0 else "every one of the"
+
+
+def _frequency(per_day: float) -> str:
+    """
+    >>> [_frequency(x) for x in (12.3, 0.7, 0.15, 0.02)]
+    ['about 12 a day', 'about 0.7 a day', 'about one in 7 days', 'about one in 50 days']
+    """
+    if per_day >= 0.195:
+        return f"about {amount(per_day)} a day"
+    return f"about one in {1.0 / per_day:,.0f} days"
+
+
+def _span(seconds: float) -> str:
+    """
+    >>> [_span(x) for x in (45, 600, 5400, 259200)]
+    ['45 seconds', '10 minutes', '90 minutes', '3 days']
+    """
+    for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= unit * (2 if unit > 1 else 0):
+            return f"{_number(seconds / unit)} {name}s"
+    raise ValueError(f"a span of at least nothing, got {seconds}")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.1f}".removesuffix(".0") if value >= 1 else f"{value:g}"
