@@ -43,8 +43,8 @@ _DAY_MS: Final = 86_400_000.0
 STATE: Final = np.dtype(
     [
         ("first_seen_ms", "<i8"),  # end of the first tick with a count; 0: never seen
-        ("total", "<f8", (len(SERIES),)),  # discounted sum of the winsorised five-minute sums
-        ("squares", "<f8", (len(SERIES),)),  # and of their squares
+        ("total", "<f4", (len(SERIES),)),  # discounted sum of the winsorised five-minute sums
+        ("squares", "<f4", (len(SERIES),)),  # and of their squares
         ("hour", "<u4"),  # the running hour, since 1970
         ("closed", "<u4"),  # five-minute windows since 1970 that are learned, or passed over idle
         ("learned", "<u4"),  # how many of them since the account was first seen
@@ -219,4 +219,5 @@ def _with_idle(
     half_life = parameters.baseline_half_life_windows
     kept = decay(idle, half_life)[:, None]
     weight = discounted_steps(state["learned"].astype(np.int64) + idle, half_life)[:, None]
-    return state["total"] * kept, state["squares"] * kept, weight
+    total, squares = state["total"].astype(np.float64), state["squares"].astype(np.float64)
+    return total * kept, squares * kept, weight

@@ -92,7 +92,7 @@ class Parameters:
     dormant_s: float = 172_800.0  # seconds of silence that make a return
     usual: tuple[float, float, float, float, float] = (1.0, 2e3, 5e2, 1.0, 1.0)  # a minute's scale
     series_weight: tuple[float, float, float, float, float] = (1.0, 0.8, 0.8, 0.5, 0.5)  # 1
-    window_scale: tuple[float, float, float] = (1.0, 3.0, 12.0)  # of a window's usual to a minute's
+    window_scale: tuple[float, float, float] = (1.0, 2.0, 5.0)  # of a window's usual to a minute's
     minimum: float = 20.0  # times `usual`: smaller sums say nothing
     decades: float = 3.0  # evidence per tenfold size
 

@@ -167,7 +167,9 @@ class SeriesDetector:
         new = np.isfinite(nearest) & (nearest > np.maximum(_SAME * np.abs(numbers), same))
         if memory.spread <= least:
             return np.where(new, _NEW, 0.0)
-        return np.where(new, np.minimum(nearest / memory.spread, _NEW), 0.0)
+        farther = nearest > _NEW * float(memory.spread)  # and no quotient that would overflow
+        near = np.where(farther, 0.0, nearest) / memory.spread
+        return np.where(new, np.where(farther, _NEW, near), 0.0)
 
     def _commit(self) -> None:
         """The block is over: everything remembers it."""

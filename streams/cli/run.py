@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 from collections.abc import Coroutine
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,8 @@ def demo(
     _logging(settings)
     if fresh:
         _forget(Path(settings.data))
+    if not settings.policy:  # the built-in budget would wait for days before it trusted itself
+        settings = replace(settings, policy=str(files("streams.policy").joinpath("demo.toml")))
     _run(_demo(settings, seed, duration))
 
 

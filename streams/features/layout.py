@@ -98,12 +98,12 @@ def layout(tick_ms: int, detectors: Sequence[Detector] = DETECTORS) -> Layout:
         Ring("minute", tick_ms, MINUTE // tick_ms),
         Ring("five", MINUTE, 5),
         Ring("hour", 10 * MINUTE, 6),
-        Ring("day", 2 * HOUR, 12),
+        Ring("day", 4 * HOUR, 6),
     )
     distincts = (
         Ring("five_distinct", MINUTE, 5),
         Ring("hour_distinct", 10 * MINUTE, 6),
-        Ring("day_distinct", 4 * HOUR, 6),
+        Ring("day_distinct", 6 * HOUR, 4),
     )
     moderation = (Ring("hour_moderation", 20 * MINUTE, 3), Ring("day_moderation", 6 * HOUR, 4))
     templates = Ring("templates", 10 * MINUTE, 6)

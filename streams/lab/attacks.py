@@ -56,7 +56,7 @@ def attacks() -> Iterator[Scenario]:
     for times in (3, 10):
         strength = f"loud x{times}"
         yield _attack("new_account", strength, HOUR, 4.0, new_account(float(times), HOUR))
-    for name, share, weight in (("light", 0.3, 5.0), ("heavy", 0.7, 6.0)):
+    for name, share, weight in (("light", 0.4, 5.0), ("heavy", 0.9, 6.0)):
         build = spam(share, 6 * HOUR)
         yield _attack("template_spam", name, 6 * HOUR, weight, build, needs=SPAM_NEEDS)
     for category, more in _CONTENT.items():

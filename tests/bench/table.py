@@ -52,7 +52,7 @@ def _rows(result: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     if "bytes_per_account" in result:
         count = result["bytes_measured_at_accounts"]
         size = f"{result['bytes_per_account']:,.0f}"
-        yield f"memory at {count:,} accounts", size, "bytes / account", "<= 2,048"
+        yield f"memory at {count:,} accounts", size, "bytes / account", "<= 3,072"
         rebuilt = result["rebuild"]
         words = f"rebuild of {rebuilt['accounts']:,} accounts"
         yield words, f"{rebuilt['wall_s']:.1f}", "s", "<= 15"

@@ -67,7 +67,7 @@ def naive(
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(events, min_size=1, max_size=40))
 def test_windows_equal_a_naive_recount(drawn: list[dict[str, Any]]) -> None:
     stream = as_events(drawn)

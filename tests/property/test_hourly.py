@@ -179,7 +179,7 @@ def compare(found: dict[str, Any], sums: dict[str, Any]) -> None:
     assert found["quota_max"] == max((max(tick) for tick in told), default=0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(events, min_size=1, max_size=60), st.lists(st.integers(0, 60), max_size=6))
 def test_an_hour_equals_a_naive_recount(drawn: list[dict[str, Any]], cuts: list[int]) -> None:
     stream = as_events(drawn)
@@ -195,7 +195,7 @@ def test_an_hour_equals_a_naive_recount(drawn: list[dict[str, Any]], cuts: list[
     check(driver, stream)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(events, min_size=2, max_size=60), st.lists(st.integers(0, 60), max_size=8))
 def test_records_do_not_depend_on_where_fetches_were_cut(
     drawn: list[dict[str, Any]], cuts: list[int]
@@ -215,7 +215,7 @@ def test_records_do_not_depend_on_where_fetches_were_cut(
     assert states[0] == states[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_the_order_of_rows_within_a_tick_does_not_matter(seed: int, late: bool) -> None:
     random = np.random.default_rng(seed)

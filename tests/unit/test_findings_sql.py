@@ -124,7 +124,7 @@ BURSTS = [(requests, 3000), (prompt_tokens, 9_000_000)]
 
 @pytest.mark.parametrize(
     ("burst", "loud", "detector"),
-    [*((*each, "burst") for each in BURSTS), (requests, 3000, "cold_start")],
+    [*((*each, "burst") for each in BURSTS), (requests, 30_000, "cold_start")],
 )
 def test_one_below_the_threshold_is_silent_and_the_threshold_alarms(
     burst: Any, loud: int, detector: str
