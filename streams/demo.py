@@ -17,7 +17,7 @@ from streams.traffic.simulate.engine import simulate
 __all__ = ["demo_traffic"]
 
 _HISTORY_MS: Final = 100 * 60_000  # warm-up of the detector is an hour
-_RATE_PER_S: Final = 14.0
+_RATE_PER_S: Final = 45.0
 #: Time to send the history before real time begins.
 _HEAD_START_MS: Final = 8_000
 

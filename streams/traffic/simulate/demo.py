@@ -20,14 +20,14 @@ _BETWEEN_S = (100.0, 140.0)
 
 # Kind, seconds, strength from and to. The first one is a burst: it is what a newcomer sees.
 _PROGRAMME: Final[tuple[tuple[AttackKind, float, float, float], ...]] = (
-    ("burst", 50, 30, 50),
-    ("template_spam", 90, 20, 35),
-    ("burst", 60, 20, 40),
+    ("burst", 50, 90, 140),
+    ("template_spam", 90, 60, 100),
+    ("burst", 60, 80, 120),
     ("coordinated", 180, 4, 6),
-    ("dormant", 60, 25, 40),
-    ("burst", 45, 30, 50),
-    ("new_account", 60, 25, 40),
-    ("ramp", 240, 20, 30),
+    ("dormant", 60, 80, 120),
+    ("burst", 45, 90, 140),
+    ("new_account", 60, 80, 120),
+    ("ramp", 240, 60, 90),
 )
 
 
