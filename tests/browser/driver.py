@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -134,8 +135,9 @@ class Browser:
         until = time.monotonic() + 30
         while time.monotonic() < until:
             log = Path(self._log.name).read_text(encoding="utf-8")
-            if "on port " in log:
-                return int(log.rpartition("on port ")[2].split(".")[0])
+            # "Starting ChromeDriver on port 0" comes first: that is the wish, not the port.
+            if found := re.search(r"started successfully on port (\d+)", log):
+                return int(found[1])
             time.sleep(0.05)
         raise AssertionError(f"chromedriver did not start: {log}")
 
