@@ -78,9 +78,12 @@ class Accounts:
         """Write `records`, that `take` returned, back."""
         self._hot_words()[rows] = records.view(np.uint64).reshape(len(rows), -1)
 
+    def words(self) -> NDArray[np.uint64]:
+        """The records as whole words: copied by them, not field by field."""
+        return self.state.view(np.uint64).reshape(len(self.state), -1)
+
     def _hot_words(self) -> NDArray[np.uint64]:
-        words = self.state.view(np.uint64).reshape(len(self.state), -1)
-        return words[:, : self.layout.hot.itemsize // 8]
+        return self.words()[:, : self.layout.hot.itemsize // 8]
 
     def reserve(self, count: int) -> None:
         """Make room for `count` accounts at once."""
