@@ -23,15 +23,10 @@ from streams.scoring.decision import WATCH, Decider, Verdict
 from streams.scoring.hours import Hour, Hours
 from streams.scoring.judged import Judged, Trace, in_outage
 from streams.scoring.populations import Populations
-from streams.scoring.record import (
-    DETECTORS,
-    STRIDE_DETECTORS,
-    TICK_DETECTORS,
-    begin_hour,
-)
+from streams.scoring.record import DETECTORS, STRIDE_DETECTORS, TICK_DETECTORS, begin_hour
 from streams.scoring.shapes import Shapes
 
-__all__ = ["Judged", "Scoring", "Trace"]
+__all__ = ["Scoring"]
 
 _STRIDE_GATE_P: Final = 0.02
 _PLACE: Final = {detector.NAME: place for place, detector in enumerate(DETECTORS)}
@@ -213,6 +208,12 @@ class Scoring:
         failing = in_outage(judged) if verdicts else None
         for verdict in verdicts:
             row = rows[verdict.place]
+            if (
+                verdict.severity
+                and not verdict.limit
+                and records["score"]["alarmed"][verdict.place]
+            ):
+                continue  # it alarmed this hour without what is new, which adds nothing to it
             detector = DETECTORS[verdict.detector].NAME
             excused = self.policy.allowed(names[row], orgs[row], detector, judged.now_ms)
             if excused is not None and verdict.severity:
@@ -251,6 +252,8 @@ class Scoring:
         evidence = score["evidence"].astype(np.float64)
         stratum = np.where(np.isnan(evidence), -1, score["stratum"].astype(np.int64))
         for detector in (burst, cold_start):  # the quiet ones were not put into a stratum
+            if detector not in self._enabled:
+                continue
             place = _PLACE[detector.NAME]
             now = detector.strata(records[detector.NAME], now_ms, self.parameters(detector))
             quiet = ~(evidence[:, place] > 0)

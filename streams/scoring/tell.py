@@ -19,7 +19,7 @@ from streams.scoring.engine import Scoring
 from streams.scoring.judged import Judged
 from streams.scoring.record import DETECTORS
 
-__all__ = ["Findings", "Teller"]
+__all__ = ["Findings", "Teller", "sentence"]
 
 _WORTH_NAMING: Final = 0.02  # p-value of a detector that is named beside the leading one
 
@@ -144,7 +144,7 @@ class Teller:
             expected=why.expected,
             p_value=verdict.p_value,
             threshold=why.threshold,
-            sentence=_sentence(why, verdict),
+            sentence=sentence(why, verdict),
             sql=reproducing_sql(name, why.metric, start, tick, self._since, hours=stride),
             policy_version=self._policy.version,
             incident_id="",
@@ -167,13 +167,14 @@ _PLACE: Final = {detector.NAME: place for place, detector in enumerate(DETECTORS
 _STRIDES: Final = frozenset(d.NAME for d in DETECTORS if d.CADENCE == "stride")
 
 
-def _sentence(why: Explanation, verdict: Verdict) -> str:
+def sentence(why: Explanation, verdict: Verdict) -> str:
     """The detector's own sentence, how rare it is, and who else saw something."""
-    own = next(iter(verdict.parts.values()), verdict.p_value)
+    speaker = DETECTORS[verdict.detector].NAME  # not always the strongest of the hour
+    own = verdict.parts.get(speaker, 1.0)
     text = f"{why.sentence}; {one_in(own)} account-hours like it show as much"
     others = [
         f"{DETECTORS[_PLACE[name]].TITLE.lower()} {one_in(p)}"
-        for name, p in list(verdict.parts.items())[1:]
-        if p <= _WORTH_NAMING
+        for name, p in verdict.parts.items()
+        if name != speaker and p <= _WORTH_NAMING
     ]
     return f"{text}; also {', '.join(others)}" if others else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from detectors import cold_start
+from detectors.base import Explanation
 from detectors.calibration import LEVELS, Reference
 from streams.policy.model import Allow, Budget, Policy, default_policy
 from streams.scoring.activity import Activity
@@ -17,6 +19,7 @@ from streams.scoring.engine import Scoring
 from streams.scoring.judged import Judged, in_outage
 from streams.scoring.populations import Populations
 from streams.scoring.record import DETECTORS, SCORE, begin_hour
+from streams.scoring.tell import sentence
 
 PLACE = {detector.NAME: place for place, detector in enumerate(DETECTORS)}
 
@@ -195,3 +198,59 @@ def test_who_was_there_when_the_watch_began_is_not_new() -> None:
         two[row] = part[0]
     cold = cold_start.is_cold(two["cold_start"], start + 90_005_000, cold_start.Parameters())
     assert cold.tolist() == [False, True]
+
+
+def test_a_switched_off_detector_teaches_its_population_nothing() -> None:
+    policy = default_policy()
+    off = replace(policy.detectors["burst"], enabled=False)
+    for detection, learned in (
+        (policy, 1.0),
+        (policy.changed(detectors={**policy.detectors, "burst": off}), 0.0),
+    ):
+        scoring, records = one_account(detection)
+        hour = 3_600_000
+        start = 1_700_006_400_000
+        sums = np.full((1, 3, 5), 3.0)
+        for now_ms in (start + 5000, start + 3 * hour):
+            judged = scoring.tick(records, np.array([0]), sums, now_ms, ["a"], [""])
+            scoring.observe_tick(judged)
+        scoring.collect_hour(records, np.array([0]), start + 3 * hour, ["a"], [""])
+        scoring.end_hour(start + 3 * hour, 1)
+        assert scoring.populations.of("burst").hours.sum() == learned
+
+
+def test_what_alarmed_an_hour_is_not_told_again_by_something_small() -> None:
+    scoring, records = one_account(default_policy())
+    scoring.populations = decades()
+    now_ms = 1_700_006_400_000 + 5000
+    begin_hour(records["score"], now_ms)
+    records["score"]["evidence"] = 0.0
+    records["score"]["evidence"][0, PLACE["burst"]] = 9.0
+    records["score"]["evidence"][0, PLACE["use_case"]] = 1.8
+    current = np.full((1, len(DETECTORS)), np.nan, np.float32)
+    current[0, PLACE["use_case"]] = 1.8  # the burst is over; this is the moment's news
+    for alarmed, told in ((0, 1), (1, 0)):
+        records["score"]["alarmed"] = alarmed
+        judged = Judged(np.array([0]), records, {}, now_ms, current)
+        scoring.decide(judged, np.array([0]), 1, ["a"], [""])
+        assert len(judged.verdicts) == told
+
+
+def test_the_sentence_tells_the_rarity_of_the_detector_that_speaks() -> None:
+    record = score(burst=9.0, use_case=5.0)
+    leads = np.zeros((1, len(DETECTORS)), bool)
+    leads[0, PLACE["use_case"]] = True
+    (verdict,) = Decider(default_policy(), 1).decide(
+        record,
+        np.array([False]),
+        [""],
+        decades(),
+        Activity(known=1000.0, usual=1000.0, cold=1000.0),
+        1,
+        leads,
+    )
+    why = Explanation("requests", 3600, 9.0, 1.0, 5.0, "a drifts", {})
+    text = sentence(why, verdict)
+    assert text.startswith("a drifts; 1 in 100,000 account-hours")
+    assert "also burst 1 in" in text
+    assert "use case" not in text
