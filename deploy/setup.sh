@@ -39,7 +39,7 @@ rm -f $venv/.stamp
 log=$venv/setup.log
 echo "setup: installing packages (a minute or two, less when they are cached)"
 status=$venv/.status
-{ $venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
+{ $venv/bin/python -m pip install --disable-pip-version-check --no-input --no-compile --progress-bar off \
     -c constraints.txt -e '.[dev]' 2>&1 && echo ok > $status || echo failed > $status; } |
     tee $log | awk '/^ *Collecting / { if (++n % 10 == 0) { print "setup: " n " packages found"; fflush() } }
                     /^Installing collected/ { print "setup: installing them"; fflush() }'

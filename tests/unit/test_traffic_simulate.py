@@ -168,7 +168,7 @@ def test_the_demo_shows_an_attack_within_a_minute_on_an_account_with_history() -
         own = batch.ts[batch.account == simulation_account(simulation, first.account_id)]
         minutes.update(((own - START) // 60_000).tolist())
     assert first.kind == "burst"
-    assert 90 <= first.strength <= 140
+    assert 250 <= first.strength <= 350
     assert 150 < live / 360 < 400
     assert total - live < 700_000
     history = [minutes[minute] for minute in range(-60, 0)]

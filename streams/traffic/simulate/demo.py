@@ -20,7 +20,7 @@ _BETWEEN_S = (100.0, 140.0)
 
 # Kind, seconds, strength from and to. The first one is a burst: it is what a newcomer sees.
 _PROGRAMME: Final[tuple[tuple[AttackKind, float, float, float], ...]] = (
-    ("burst", 50, 90, 140),
+    ("burst", 50, 250, 350),
     ("template_spam", 90, 60, 100),
     ("burst", 60, 80, 120),
     ("coordinated", 180, 4, 6),
