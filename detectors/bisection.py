@@ -1,4 +1,4 @@
-"""Counterfactuals by bisection, some dozens of values at a time: for quota, use case and shape.
+"""Counterfactuals by bisection, some dozens of values at a time.
 
 A threshold in a sentence is found on the very rule that scores, so it is never an approximation of
 it. Where the evidence does not grow with the value everywhere, the answer is a value that alarms
@@ -15,7 +15,9 @@ import numpy as np
 
 from detectors.base import BoolArray, FloatArray, Inputs, IntArray, State
 
-__all__ = ["repeated", "smallest"]
+__all__ = ["LARGEST", "repeated", "smallest"]
+
+LARGEST: Final = 2.0**53  # a ceiling for counts: integers above are not exact in float64
 
 _POINTS: Final = 33  # tried together: a detector costs much the same for one row and for dozens
 

@@ -34,7 +34,17 @@ from typing import Final
 
 import numpy as np
 
-from detectors.base import EVIDENCE_MAX, Evidence, Explanation, FloatArray, Inputs, IntArray, State
+from detectors.base import (
+    EVIDENCE_MAX,
+    BoolArray,
+    Evidence,
+    Explanation,
+    FloatArray,
+    Inputs,
+    IntArray,
+    State,
+)
+from detectors.bisection import LARGEST, repeated, smallest
 from detectors.burst_parameters import SERIES, WINDOWS_S, Parameters
 from detectors.burst_state import (
     STATE,
@@ -47,7 +57,6 @@ from detectors.burst_state import (
 )
 from detectors.burst_state import observe as _observe
 from detectors.negative_binomial import moments, tail
-from detectors.threshold import smallest
 from detectors.wording import age, amount, series_name, window_name
 
 __all__ = [
@@ -159,10 +168,13 @@ def explain(
     observed = float(sums[cell])
     own_tail = float(tail(np.array([observed]), np.array([mean]), np.array([size]))[0])
 
-    def reaches(value: float) -> bool:
-        other = sums.copy()
-        other[cell] = value
-        return bool(_cells(state, other, now_ms, parameters)[cell] >= limit)
+    def reaches(values: FloatArray) -> BoolArray:
+        rows, held = repeated(state, inputs, len(values))
+        held["sums"][:, window, series] = values
+        fires: BoolArray = (
+            _cells(rows, held["sums"], now_ms, parameters)[:, window, series] >= limit
+        )
+        return fires
 
     days = age_days(state, now_ms)[0]
     past = (
@@ -196,7 +208,7 @@ def explain(
         window_s=WINDOWS_S[window],
         observed=observed,
         expected=float(mean),
-        threshold=smallest(reaches, observed),
+        threshold=smallest(reaches, observed, LARGEST),
         sentence=sentence,
         drivers=drivers,
     )

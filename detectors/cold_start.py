@@ -30,6 +30,7 @@ import numpy as np
 
 from detectors.base import (
     EVIDENCE_MAX,
+    HOUR_MS,
     BoolArray,
     Evidence,
     Explanation,
@@ -38,8 +39,8 @@ from detectors.base import (
     IntArray,
     State,
 )
+from detectors.bisection import LARGEST, smallest
 from detectors.burst_parameters import SERIES, WINDOWS_S
-from detectors.threshold import smallest
 from detectors.wording import amount, series_name, since, window_name
 
 __all__ = [
@@ -77,7 +78,6 @@ _HOURS: Final = np.array([1.0, 6.0])
 _AGES: Final = len(_HOURS) + 1
 STRATA: Final = 2 * _AGES + 1
 CLUSTER: Final = 1.0  # an account is at each moment of its life once
-_HOUR_MS: Final = 3_600_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ class Parameters:
 
 def is_cold(state: State, now_ms: int, parameters: Parameters) -> BoolArray:
     """(n,) whether an account seen at `now_ms` is new, or back after a long silence."""
-    cold: BoolArray = _hours(state, now_ms, parameters)[0] * _HOUR_MS < parameters.cold_s * 1000.0
+    cold: BoolArray = _hours(state, now_ms, parameters)[0] * HOUR_MS < parameters.cold_s * 1000.0
     return cold
 
 
@@ -170,10 +170,11 @@ def explain(
     hours, returned = (x[0] for x in _hours(state, now_ms, parameters))
     usual = _usual(parameters)[window, series]
 
-    def reaches(value: float) -> bool:
-        other = sums.copy()
-        other[0, window, series] = value
-        return bool(_cells(other, parameters)[0, window, series] >= limit)
+    def reaches(values: FloatArray) -> BoolArray:
+        other = np.repeat(sums, len(values), axis=0)
+        other[:, window, series] = values
+        fires: BoolArray = _cells(other, parameters)[:, window, series] >= limit
+        return fires
 
     start = "came back after a long silence" if returned else "was first seen"
     sentence = (
@@ -195,7 +196,7 @@ def explain(
         window_s=WINDOWS_S[window],
         observed=observed,
         expected=float(usual),
-        threshold=smallest(reaches, observed),
+        threshold=smallest(reaches, observed, LARGEST),
         sentence=sentence,
         drivers=drivers,
     )
@@ -225,5 +226,5 @@ def _hours(state: State, now_ms: int, parameters: Parameters) -> tuple[FloatArra
     returned = state["returned_ms"] > 0
     start = np.where(returned, state["returned_ms"], state["first_ms"])
     away = _away(state, now_ms, parameters)
-    hours = np.where(away, 0.0, (now_ms - start) / _HOUR_MS)
+    hours = np.where(away, 0.0, (now_ms - start) / HOUR_MS)
     return hours, returned | away

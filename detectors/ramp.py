@@ -35,8 +35,9 @@ from detectors.base import (
     Inputs,
     State,
 )
+from detectors.bisection import LARGEST, smallest
 from detectors.forgetting import decay
-from detectors.threshold import smallest
+from detectors.hours import hour_of
 from detectors.wording import amount
 
 __all__ = [
@@ -98,7 +99,7 @@ class Parameters:
 
 def score(state: State, inputs: Inputs, now_ms: int, parameters: Parameters) -> Evidence:
     """Judge the clock hour so far; changes nothing."""
-    hour = (now_ms - 1) // HOUR_MS
+    hour = hour_of(now_ms)
     current = _caught_up(state, hour, parameters)
     value = _evidence(current, inputs["requests"], hour, parameters)
     value[~_is_warm(state, hour, parameters)] = np.nan
@@ -108,7 +109,7 @@ def score(state: State, inputs: Inputs, now_ms: int, parameters: Parameters) -> 
 
 def observe(state: State, inputs: Inputs, now_ms: int, parameters: Parameters) -> State:
     """A new state; learns the hour that ends at `now_ms`, nothing within one."""
-    hour = (now_ms - 1) // HOUR_MS
+    hour = hour_of(now_ms)
     if now_ms % HOUR_MS:
         return state.copy()
     new = _caught_up(state, hour, parameters)
@@ -128,15 +129,16 @@ def explain(
     limit: float,
 ) -> Explanation:
     """Why this one account stands out: one row, as it was before the hour."""
-    hour = (now_ms - 1) // HOUR_MS
+    hour = hour_of(now_ms)
     current = _caught_up(state, hour, parameters)
     before = float(_five_hours(current, hour)[0])
     observed = before + float(inputs["requests"][0])
     best = float(current["record"][0])
 
-    def reaches(value: float) -> bool:
-        other = np.array([value - before])
-        return bool(_evidence(current, other, hour, parameters)[0] >= limit)
+    def reaches(values: FloatArray) -> BoolArray:
+        rows = np.repeat(current, len(values))
+        fires: BoolArray = _evidence(rows, values - before, hour, parameters) >= limit
+        return fires
 
     usual = float(current["usual"][0]) * _HOURS
     sentence = (
@@ -156,7 +158,7 @@ def explain(
         window_s=_HOURS * 3600,
         observed=observed,
         expected=usual,
-        threshold=smallest(reaches, observed),
+        threshold=smallest(reaches, observed, LARGEST),
         sentence=sentence,
         drivers=drivers,
     )

@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.hours import hour_of
 from streams.features import seen
 from streams.features.groups import Groups, Pairs
 from streams.features.hourly_record import (
@@ -37,7 +38,7 @@ from streams.features.hourly_record import (
     TOKENS,
     WORDS,
 )
-from streams.features.layout import HOUR, SHORT_OUTPUT_TOKENS
+from streams.features.layout import SHORT_OUTPUT_TOKENS
 from streams.features.rows import SCORE_UNIT, Rows
 from streams.features.windows import distinct
 
@@ -51,11 +52,6 @@ _FLAGGED: Final = np.uint8(128)  # a score of 0.5 or more, in SCORE_UNITs
 _STRIDE: Final = HOURLY.itemsize // 2  # of records seen as 16-bit words
 _FIRST_BIN: Final[int] = HOURLY.fields["bins"][1] // 2  # type: ignore[index]
 _LANES: Final = CATEGORY_BINS + 1  # of a mix while it is counted: the last is for the unknown
-
-
-def hour_of(now_ms: int) -> int:
-    """The clock hour, since 1970, that `now_ms` lies in or that ends with it."""
-    return (now_ms - 1) // HOUR
 
 
 def thinning(requests: NDArray[np.int64]) -> NDArray[np.int64]:

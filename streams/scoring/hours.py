@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import HOUR_MS
+from detectors.hours import hour_of
 from streams.policy.budget import Channel
 from streams.scoring.record import DETECTORS
 
@@ -44,7 +45,7 @@ class Hours:
 
     def collect(self, scoring: Scoring, score: Any, hour: Hour, now_ms: int) -> None:
         """Some of the accounts active in the hour; `score` is their record, changed in place."""
-        number = (now_ms - 1) // HOUR_MS
+        number = hour_of(now_ms)
         alarmed = score["alarmed"] > 0
         before = score["alarmed_hour"].astype(np.int64)
         recent = (before > 0) & (number - before < _QUIET_H)

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.base import HOUR_MS, Detector, all_detectors
+from detectors.base import Detector, all_detectors
+from detectors.hours import hour_of
 
 __all__ = ["DETECTORS", "SCORE", "STRIDE_DETECTORS", "TICK_DETECTORS", "begin_hour"]
 
@@ -31,7 +32,7 @@ SCORE: Final = np.dtype(
 
 def begin_hour(score: Any, now_ms: int) -> None:
     """Empty the rows of `score`, in place, that belong to an earlier hour."""
-    hour = (now_ms - 1) // HOUR_MS
+    hour = hour_of(now_ms)
     old = np.flatnonzero(score["hour"] != hour)
     if len(old):
         score["hour"][old] = hour

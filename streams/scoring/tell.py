@@ -9,6 +9,7 @@ import numpy as np
 
 from detectors import burst
 from detectors.base import HOUR_MS, Explanation
+from detectors.hours import hour_of
 from detectors.wording import one_in
 from streams.alerting.findings import Finding, identity, reproducing_sql
 from streams.alerting.incidents import HOLD, Alert, Incident, Incidents
@@ -159,7 +160,7 @@ class Teller:
 
     def _start(self, why: Explanation, tick: int, *, stride: bool) -> int:
         if stride:  # the clock hour so far, and the whole hours before it
-            return (tick - 1) // HOUR_MS * HOUR_MS - (why.window_s * 1000 - HOUR_MS)
+            return hour_of(tick) * HOUR_MS - (why.window_s * 1000 - HOUR_MS)
         return self._layout.counts[burst.WINDOWS_S.index(why.window_s)].start(tick)
 
 

@@ -24,6 +24,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 
+from streams.scoring.record import DETECTORS, SCORE
 from tests.bench import delay
 from tests.bench.measure import ROOT, measured, median
 from tests.bench.table import table
@@ -107,6 +108,7 @@ def accounts(size: Size) -> dict[str, Any]:
         "rate_by_accounts": rates,
         "rate_loss_by_accounts": {count: 1 - rate / first for count, rate in rates.items()},
         "bytes_per_account": median(run["bytes"] for run in runs[largest]),
+        "bytes_of_detectors": sum(d.STATE.itemsize for d in DETECTORS) + SCORE.itemsize,
         "bytes_measured_at_accounts": largest,
         "rebuild": rebuilt,
     }

@@ -51,8 +51,10 @@ def _rows(result: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
         yield f"rate at {int(count):,} accounts", f"{rate:,.0f}", f"{_EVENTS}, {-loss:+.0%}", goal
     if "bytes_per_account" in result:
         count = result["bytes_measured_at_accounts"]
-        size = f"{result['bytes_per_account']:,.0f}"
-        yield f"memory at {count:,} accounts", size, "bytes / account", "<= 3,072"
+        judged = result["bytes_of_detectors"]
+        rest = f"{result['bytes_per_account'] - judged:,.0f}"
+        yield f"memory at {count:,} accounts", rest, "bytes / account", "<= 2,048"
+        yield "memory of the detectors", f"{judged:,}", "bytes / account", "<= 1,024"
         rebuilt = result["rebuild"]
         words = f"rebuild of {rebuilt['accounts']:,} accounts"
         yield words, f"{rebuilt['wall_s']:.1f}", "s", "<= 15"
