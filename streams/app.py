@@ -58,11 +58,8 @@ _LETTER_BYTES = MAX_MESSAGE_BYTES - 16 * 1024
 
 def policy_of(settings: Settings, detection: Detection | None = None) -> Policy:
     """The fold's policy as set, with the built-in detection policy unless one is given."""
-    return Policy(
-        tick_ms=_ms(settings.tick),
-        idle_ms=round(settings.idle_days * _DAY_MS),
-        detection=detection or default_policy(),
-    )
+    idle_ms = round(settings.idle_days * _DAY_MS)
+    return Policy(_ms(settings.tick), idle_ms, detection or default_policy())
 
 
 def _today() -> date:
@@ -100,14 +97,15 @@ class Worker:
         *,
         embedded: str = "",
         mode: str = "worker",
+        partitions: int = 1,
     ) -> None:
         self.settings = settings
+        self.partitions = partitions  # of the topic of events, on all workers together
         self._stop = threading.Event()
         self.store = RetryingStore(store, self._stop, settings.retry_max)
         self.status = Status(mode, lambda: time.time_ns() // 1_000_000)
         self.status.store_trouble = lambda: self.store.trouble
-        #: Off while somebody loads history: a heartbeat would make all of it late.
-        self.heartbeats = True
+        self.heartbeats = True  # off while history is loaded: one would make all of it late
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.app = self._make_app(embedded)
         self._letters = self.app.topic(
@@ -138,6 +136,7 @@ class Worker:
             store=self.store,
             policy=policy_of(settings, self.policy_file.policy),
             policy_file=self.policy_file,
+            partitions=lambda: self.partitions,
             topic=settings.topic,
             stream_id=stream_id,
             stream_registered=register_stream(self.store, stream_id, settings.topic),
@@ -208,6 +207,7 @@ class Worker:
             for number, marker in self.ingest.stalled(self.status.ends):
                 await self._go_back(number, marker)
             self.policy_file.poll(_today())
+            self.partitions = app.consumer.topic_partitions(settings.topic) or self.partitions
 
         if settings.heartbeat and settings.time_mode == "live":
 

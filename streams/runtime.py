@@ -82,9 +82,9 @@ async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncI
     async with contextlib.AsyncExitStack() as stack:
         store = await _store(settings)
         stack.callback(store.close)
-        broker, stream_id = settings.broker, ""
+        broker, partitions = settings.broker, PARTITIONS
         if settings.broker:
-            stream_id = await _stream_id(settings)
+            stream_id, partitions = await _topic(settings)
         else:
             process = EmbeddedProcess({settings.topic: PARTITIONS, settings.dead_letter_topic: 1})
             broker = await asyncio.to_thread(process.start)
@@ -93,7 +93,9 @@ async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncI
         embedded = "" if settings.broker else broker
 
         def made() -> Worker:
-            return Worker(settings, store, stream_id, embedded=embedded, mode=mode)
+            return Worker(
+                settings, store, stream_id, embedded=embedded, mode=mode, partitions=partitions
+            )
 
         run = Running(settings, made(), store, broker)
         if page:
@@ -138,10 +140,12 @@ async def _store(settings: Settings) -> Store:
             return store
 
 
-async def _stream_id(settings: Settings) -> str:
+async def _topic(settings: Settings) -> tuple[str, int]:
+    """Stream id and partitions of the topic of events, once the broker answers."""
     while True:
         try:
-            return await asyncio.to_thread(admin.stream_id, settings, settings.topic)
+            name = await asyncio.to_thread(admin.stream_id, settings, settings.topic)
+            return name, await asyncio.to_thread(admin.partition_count, settings, settings.topic)
         except BrokerUnavailable as error:
             _say(f"{error}; trying again every {_RETRY_S:.0f} s")
             await asyncio.sleep(_RETRY_S)

@@ -19,7 +19,16 @@ from streams.broker.diagnosis import check, unreachable
 from streams.errors import BrokerUnavailable, PulseError, UsageError
 from streams.settings import Settings
 
-__all__ = ["Broker", "Lag", "TopicState", "create_topics", "lag", "ping", "stream_id"]
+__all__ = [
+    "Broker",
+    "Lag",
+    "TopicState",
+    "create_topics",
+    "lag",
+    "partition_count",
+    "ping",
+    "stream_id",
+]
 
 #: A message of 1 MiB, the most we take, with its framing; a dead letter repeats it with a reason.
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
@@ -158,6 +167,20 @@ def stream_id(settings: Settings, topic: str, embedded: str = "") -> str:
     _raise_for(described["error_code"], settings, embedded)
     topic_id = str(described.get("topic_id") or _NO_ID)
     return f"{cluster}/{topic}" if topic_id == _NO_ID else f"{cluster}/{topic}/{topic_id}"
+
+
+def partition_count(settings: Settings, topic: str, embedded: str = "") -> int:
+    """How many partitions a topic has.
+
+    Raises:
+        BrokerUnavailable: the broker cannot be reached.
+        UsageError: the topic does not exist.
+    """
+    with _client(settings, embedded) as client:
+        found = _partitions(client, (topic,)).get(topic)
+    if not found:
+        raise _no_topic(settings, embedded, topic)
+    return len(found)
 
 
 def _committed(client: Any, group: str, places: list[TopicPartition]) -> dict[Any, Any]:

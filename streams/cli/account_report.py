@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ from detectors.burst_state import history, record
 from streams.cli.asking import iso, rows
 from streams.errors import PulseError
 from streams.features.layout import layout
+from streams.policy.load import load, parse
+from streams.policy.model import default_policy
 from streams.settings import Settings
 
 __all__ = ["report"]
 
 BUCKETS = 72
+_INNER = ("state", "layout", "tick_ms", "kafka_partition", "since")  # not for the reader
 NEWEST = 10
 
 TOTALS = f"""
@@ -36,13 +40,21 @@ GROUP BY bucket
 STATE = f"""
 SELECT {iso("a.tick")} AS tick, toUnixTimestamp64Milli(a.tick) AS tick_ms, requests_1m,
        requests_5m, requests_1h, requests_24h, prompt_tokens_24h, completion_tokens_24h,
-       {iso("last_seen")} AS last_seen, hex(state) AS state, f.layout AS layout
+       {iso("last_seen")} AS last_seen, hex(state) AS state, f.layout AS layout,
+       a.kafka_partition AS kafka_partition, f.since AS since
 FROM account_state AS a
 INNER JOIN (
-    SELECT kafka_partition, generation, tick, any(layout) AS layout
+    SELECT kafka_partition, generation, tick, any(layout) AS layout,
+           any(JSONExtractInt(fold, 'since')) AS since
     FROM fold_snapshots GROUP BY kafka_partition, generation, tick
 ) AS f ON f.kafka_partition = a.kafka_partition AND f.generation = a.generation AND f.tick = a.tick
 WHERE account_id = {{account}} ORDER BY a.generation DESC, a.tick DESC LIMIT 1
+"""
+POLICY = """
+SELECT toml FROM policy_log FINAL
+WHERE kafka_partition = {kafka_partition} AND tick <= fromUnixTimestamp64Milli({tick_ms}, 'UTC')
+AND applied_at >= fromUnixTimestamp64Milli({since}, 'UTC')
+ORDER BY policy_log.tick DESC LIMIT 1
 """
 FINDINGS = f"""
 SELECT finding_id, detector, kind, channel, severity, held, metric, window_s, observed, expected,
@@ -96,16 +108,19 @@ def _timeline(settings: Settings, account: str, last_s: int, hours: float) -> di
 
 
 def _windows(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in row if name not in ("state", "layout", "tick_ms")}
+    return {name: row[name] for name in row if name not in _INNER}
 
 
 def _baseline(settings: Settings, row: dict[str, Any]) -> dict[str, Any] | None:
-    """The burst detector's two memories, when the state has this program's byte layout."""
+    """The burst detector's two memories, when the state has this program's byte layout.
+
+    They fade as the policy has it that ruled when the state was written.
+    """
     ours = layout(round(settings.tick * 1000))
     if row["layout"] != ours.identity:
         return None
     state = np.frombuffer(bytes.fromhex(row["state"]), ours.dtype)["burst"]
-    now_ms, parameters = int(row["tick_ms"]), burst.Parameters()
+    now_ms, parameters = int(row["tick_ms"]), _parameters(settings, row)
     best = record(state, now_ms, parameters)[0][0]
     total, _, weight = history(state, now_ms, parameters)
     mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)[0]
@@ -120,6 +135,20 @@ def _baseline(settings: Settings, row: dict[str, Any]) -> dict[str, Any] | None:
             for place, name in enumerate(burst.SERIES)
         },
     }
+
+
+def _parameters(settings: Settings, row: dict[str, Any]) -> burst.Parameters:
+    """The burst detector's, of the policy that ruled; without a log, of the one that is set."""
+    place = {name: int(row[name]) for name in ("kafka_partition", "tick_ms", "since")}
+    ruled = rows(settings, POLICY, place)
+    if ruled:
+        policy = parse(ruled[0]["toml"], "policy_log", today=None)
+    else:
+        path = settings.policy
+        policy = load(Path(path), today=None) if path else default_policy()
+    parameters = policy.detectors[burst.NAME].parameters
+    assert isinstance(parameters, burst.Parameters)
+    return parameters
 
 
 def _time(ms: int) -> str:

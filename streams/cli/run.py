@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -31,14 +31,19 @@ from streams.cli.options import (
 )
 from streams.cli.replay_view import ReplayView, summary_text
 from streams.cli.terminal import LiveView
-from streams.errors import UsageError
+from streams.errors import StoreUnavailable, UsageError
 from streams.settings import Settings
 from streams.storage.chdb_store import ChdbStore
+
+if TYPE_CHECKING:
+    from streams.runtime import Running
+    from streams.scoreboard import Scoreboard
 
 __all__ = ["demo", "replay", "up", "worker"]
 
 #: How long the process waits for the threads of the Kafka clients.
 _LINGER_S = 2.0
+_SCORE_EVERY_S = 2.0
 
 _port_option = click.option("--port", type=int, help="Port of the local page; 0 takes a free one.")
 
@@ -110,8 +115,9 @@ def demo(
 ) -> None:
     """The whole stack in one process, with live traffic and attacks in it.
 
-    An hour and a half of history comes first, then traffic in real time; the first attack begins
-    within a minute. A second start goes on from the same data directory. Ctrl-C stops.
+    A day of history with an attack of each kind comes first, then traffic in real time with one
+    every two minutes. Which were found, and how soon, is said as it happens and again at the end.
+    A second start goes on from the same data directory. Ctrl-C stops.
     """
     settings = load_settings(
         ctx, data=data, port=port, store="", broker="", time_mode="live", worker=""
@@ -139,21 +145,46 @@ def _forget(directory: Path) -> None:
 async def _demo(settings: Settings, seed: int, duration: float | None) -> None:
     from streams.demo import demo_traffic
     from streams.runtime import running, until_signal
+    from streams.scoreboard import Scoreboard
 
+    scoreboard = Scoreboard()
     async with running(settings, "demo") as run:
         until_signal(run)
         run.worker.heartbeats = False  # until the history is in
         gone = threading.Event()
-        traffic = asyncio.ensure_future(asyncio.to_thread(demo_traffic, run, seed, gone.is_set))
+        sending = asyncio.to_thread(demo_traffic, run, scoreboard, seed, gone.is_set)
+        traffic = asyncio.ensure_future(sending)
         traffic.add_done_callback(lambda done: run.stopping.set())
         if duration is not None:
             asyncio.get_running_loop().call_later(duration, run.stopping.set)
         try:
-            async with LiveView(run.status, url=run.url):
-                await run.wait()
+            async with LiveView(run.status, url=run.url, notes=scoreboard):
+                await _followed(run, scoreboard)
         finally:
             gone.set()
         await traffic
+        if told := scoreboard.summary(run.status()["now"]):
+            click.echo(told)
+
+
+async def _followed(run: Running, scoreboard: Scoreboard) -> None:
+    """Until the demonstration ends: the scoreboard learns what was found."""
+
+    async def look() -> None:
+        with contextlib.suppress(StoreUnavailable):  # the status tells it
+            await scoreboard.follow(run.query)
+
+    async def follow() -> None:
+        while True:
+            await look()
+            await asyncio.sleep(_SCORE_EVERY_S)
+
+    following = asyncio.ensure_future(follow())
+    try:
+        await run.wait()
+        await look()
+    finally:
+        following.cancel()
 
 
 @click.command()

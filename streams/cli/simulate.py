@@ -32,6 +32,11 @@ SHAPES = {
     "ramp": (3600.0, 25.0),
     "template_spam": (900.0, 25.0),
     "coordinated": (900.0, 5.0),
+    "low_and_slow": (10_800.0, 0.9),
+    "medical_spam": (10_800.0, 0.5),
+    "use_case_drift": (10_800.0, 0.8),
+    "retry_abuse": (3600.0, 20.0),
+    "key_hopping": (3600.0, 10.0),
 }
 PROGRESS_S = 0.5
 

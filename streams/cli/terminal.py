@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
@@ -22,6 +22,9 @@ from rich.text import Text
 
 from dashboards.live.model import Incident, Status, is_open
 from dashboards.live.words import chance, compact, count, duration, verdict
+
+if TYPE_CHECKING:
+    from streams.scoreboard import Scoreboard
 
 __all__ = ["LiveView", "plain_line", "render", "shown"]
 
@@ -45,9 +48,9 @@ def _unprintable(character: str) -> bool:
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
-def render(status: Mapping[str, Any], *, url: str = "") -> RenderableType:
+def render(status: Mapping[str, Any], *, url: str = "", note: str = "") -> RenderableType:
     """The whole view; takes the height it is given, dropping accounts before incidents."""
-    return _View(cast(Status, status), url)
+    return _View(cast(Status, status), url, note)
 
 
 def plain_line(status: Mapping[str, Any]) -> str:
@@ -65,15 +68,18 @@ def plain_line(status: Mapping[str, Any]) -> str:
 
 
 class _View:
-    def __init__(self, status: Status, url: str) -> None:
+    def __init__(self, status: Status, url: str, note: str) -> None:
         self._status = status
         self._url = url
+        self._note = note
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         # One line is left to the prompt; a view as high as the screen would scroll it.
         height = (options.height or console.size.height) - 1
         paper = _Paper(console, options.max_width)
         head, foot = _head(self._status, self._url, paper), _foot(self._status, paper)
+        if self._note:
+            head += paper.lines(Text(shown(self._note), "cyan"), most=2)
         room = height - len(head) - len(foot) - 3
         incidents = _incidents(self._status, paper, max(room - _ACCOUNTS_LEAST, 2))
         hottest = _hottest(self._status, paper.width, room - len(incidents) - 1)
@@ -219,6 +225,7 @@ class LiveView:
         status: called in the running loop; must not block.
         url: address of the local page.
         console: where to show it; standard output by default.
+        notes: which of the planted attacks were found.
     """
 
     def __init__(
@@ -229,12 +236,14 @@ class LiveView:
         console: Console | None = None,
         refresh: float = _REFRESH,
         plain_every: float = _PLAIN_EVERY,
+        notes: Scoreboard | None = None,
     ) -> None:
         self._status = status
         self._url = url
         self._console = console or Console()
         self._refresh = refresh
         self._plain_every = plain_every
+        self._notes = notes
         self._task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -261,24 +270,29 @@ class LiveView:
 
     async def _live(self) -> None:
         # No alternate screen: log lines stay readable above, the last view stays behind.
-        view = render(self._status(), url=self._url)
-        with Live(view, console=self._console, auto_refresh=False) as live:
+        with Live(self._rendered(), console=self._console, auto_refresh=False) as live:
             while True:
                 await asyncio.sleep(1 / self._refresh)
-                live.update(render(self._status(), url=self._url), refresh=True)
+                live.update(self._rendered(), refresh=True)
+
+    def _rendered(self) -> RenderableType:
+        status = self._status()
+        note = "" if self._notes is None else self._notes.headline(status["now"])
+        return render(status, url=self._url, note=note)
 
     async def _plain(self) -> None:
         told: dict[str, str] = {}
         if self._url:
             self._say(f"page: {self._url}")
         while True:
-            status = self._status()
-            self._say(plain_line(status))
+            self._say(plain_line(status := self._status()))
             for incident in cast(Status, status)["incidents"]:
                 phase = "open" if is_open(incident) else "resolved"
                 if told.get(incident["incident_id"]) != phase:
                     told[incident["incident_id"]] = phase
                     self._say(f"  {phase} [{incident['severity']}]: {incident['sentence']}")
+            for line in () if self._notes is None else self._notes.news(status["now"]):
+                self._say(f"  {line}")
             await asyncio.sleep(self._plain_every)
 
     def _say(self, line: str) -> None:

@@ -13,10 +13,14 @@ An account counts for at most 64 requests an hour: a cohort's profile is that of
 that of its largest. What an hour adds is a sum of integers, so it does not depend on the order of
 accounts. At most 256 cohorts are kept, those with the most requests, and of cohorts not kept so
 far at most 1,024 (the smallest hashes) compete in an hour.
+
+Records hold the hash of a use case; its text, which the policy's own cohorts are matched with, is
+kept here as long as any account has it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,6 +85,21 @@ class Cohorts:
         #: Who belongs: a bit an account, in this span of `_REMEMBERED_H` and in the one before.
         self.present = np.zeros((0, 2, _FOLDS), np.uint64)
         self._hour = _Hour.of(self.codes)
+        self._texts: dict[int, str] = {}
+
+    def text(self, code: int) -> str:
+        """The use case of that hash; empty for none."""
+        return self._texts.get(code, "")
+
+    def name(self, texts: Mapping[int, str]) -> None:
+        """Use cases that rows named, by hash."""
+        for code, text in texts.items():
+            self._texts.setdefault(code, text)
+
+    def forget_texts(self, used: Codes) -> None:
+        """Keep the texts of these hashes only."""
+        kept = set(used.tolist())
+        self._texts = {code: text for code, text in self._texts.items() if code in kept}
 
     def collect(self, records: Any) -> None:
         """Take in hourly records (n,) of the hour that ends; each account once, in any order."""
@@ -150,6 +169,8 @@ class Cohorts:
             "codes": self.codes.tolist(),
             "sums": self.sums.tolist(),
             "present": self.present.tolist(),
+            "texts": [self._texts[code] for code in sorted(self._texts)],
+            "text_codes": sorted(self._texts),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -160,6 +181,8 @@ class Cohorts:
         self.sums = np.array(state["sums"], np.float64).reshape(count, _FOLDS, PROFILE)
         self.present = np.array(state["present"], np.uint64).reshape(count, 2, _FOLDS)
         self._hour = _Hour.of(self.codes)
+        # Snapshots of earlier versions hold no texts: they come back with the next events.
+        self._texts = dict(zip(state.get("text_codes", ()), state.get("texts", ()), strict=True))
 
     def _keep(self, codes: Codes) -> None:
         """Make these the cohorts."""

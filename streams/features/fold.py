@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors import burst
 from detectors.base import STRIDE_MS
@@ -40,7 +41,10 @@ _STRIDE_BLOCK: Final = 1 << 14  # whole records are copied
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the fold is told: times in ms of event time, and what a person decided about alarms."""
+    """What the fold is told: times in ms of event time, and what a person decided about alarms.
+
+    `partitions` of the topic of events share a budget of pages per shift.
+    """
 
     tick_ms: int
     idle_ms: int
@@ -60,6 +64,10 @@ class Policy:
         """Content hash; stamped into every finding."""
         return self.detection.version
 
+    def rules_as(self, other: Policy) -> bool:
+        """Nothing that may change while the fold runs is different."""
+        return (self.version, self.partitions) == (other.version, other.partitions)
+
     @property
     def identity(self) -> str:
         """Changes with everything that a finding depends on."""
@@ -75,6 +83,7 @@ class Fold:
         self.accounts = Accounts(self.layout)
         self.cohorts = Cohorts()
         self.scoring = scoring or Scoring(policy.detection, policy.partitions)
+        self.scoring.cohorts.use_case = self._use_case
         self.incidents = Incidents(policy.rules)
         self.closed = 0
         self.evicted_before = 0
@@ -88,7 +97,7 @@ class Fold:
         """From the next tick on another policy holds; ticks must stay as long as they are."""
         assert policy.tick_ms == self.policy.tick_ms
         self.policy = policy
-        self.scoring.rule(policy.detection)
+        self.scoring.rule(policy.detection, policy.partitions)
         self.incidents.rules = policy.rules
 
     def schedule(self, tick: int, policy: Policy) -> None:
@@ -171,12 +180,19 @@ class Fold:
             found.incidents += self.incidents.expire(-(-expiry // step) * step)
 
     def _evict(self, before: int) -> None:
-        referred = [rows.account for rows in self.waiting]
+        coming = [*self.waiting]
         if self._closing is not None:
-            referred.append(self._closing.account[self._closing.tick > self.closed])
-        held = np.unique(np.concatenate([np.zeros(0, np.int64), *referred]))
-        self.accounts.evict(before, held)
+            coming.append(self._closing.take(self._closing.tick > self.closed))
+        referred = [np.zeros(0, np.int64), *(rows.account for rows in coming)]
+        self.accounts.evict(before, np.unique(np.concatenate(referred)))
         self.evicted_before = before
+        used = [self.accounts.state["hourly"]["cohort"][: len(self.accounts.names)]]
+        used += [rows.cohort for rows in coming if rows.cohort is not None]
+        self.cohorts.forget_texts(np.unique(np.concatenate(used)))
+
+    def _use_case(self, row: int) -> str:
+        """The approved use case of an account, as its last events that named one said."""
+        return self.cohorts.text(int(self.accounts.state["hourly"]["cohort"][row]))
 
     def _learn(self, boundary: int) -> None:
         """The five minutes that end at `boundary` are over: baselines learn them."""
@@ -225,6 +241,7 @@ class Fold:
         update.advance(records, self.layout, accounts.stamp[touched], tick)
         update.add(records, self.layout, groups, place, tick)
         sums = windows.tick_sums(records, slice(None))
+        self._note_use_cases(groups, touched, place)
         judged = self.scoring.tick(records, touched, sums, tick, accounts.names, accounts.orgs)
         teller = self._teller()
         teller.hold_tick(judged, found)
@@ -235,6 +252,19 @@ class Fold:
         hourly.add(cold, touched, groups, place, tick, tick_ms, accounts.names)
         accounts.stamp[touched] = tick
         accounts.dirty[touched] = True
+
+    def _note_use_cases(
+        self, groups: update.Groups, touched: NDArray[np.int64], place: NDArray[np.int64] | None
+    ) -> None:
+        """Before the tick is judged: an account belongs to its cohort from its first event on."""
+        if groups.cohort is None:
+            return
+        codes = groups.cohort
+        if place is not None:
+            codes = np.zeros(len(touched), np.uint32)
+            np.maximum.at(codes, place, groups.cohort)
+        named = np.flatnonzero(codes)
+        self.accounts.state["hourly"]["cohort"][touched[named]] = codes[named]
 
     def _teller(self) -> Teller:
         return Teller(

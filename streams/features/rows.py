@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from streams.events.schema import MODERATION_CATEGORIES
 
-__all__ = ["ROW_COLUMNS", "SCORE_UNIT", "UNKNOWN", "Rows", "rows_from_table"]
+__all__ = [
+    "ROW_COLUMNS",
+    "SCORE_UNIT",
+    "UNKNOWN",
+    "Rows",
+    "rows_from_table",
+    "use_cases",
+    "word_codes",
+]
 
 #: Stored columns that the fold needs, in any order.
 ROW_COLUMNS: Final = (
@@ -195,6 +203,16 @@ def _codes(words: list[str]) -> NDArray[np.uint32]:
     if "" in words:
         codes[words.index("")] = 0
     return codes
+
+
+def use_cases(table: pa.Table) -> dict[int, str]:
+    """The approved use cases that the rows of `table` name, by the hash in `Rows.cohort`."""
+    codes, words = word_codes(table, "use_case")
+    if not any(words):
+        return {}
+    named = [words[place] for place in np.unique(codes).tolist()]
+    hashes = _codes(named).tolist()
+    return {code: word for code, word in zip(hashes, named, strict=True) if word}
 
 
 def _hashes(words: list[str]) -> NDArray[np.uint64]:

@@ -42,12 +42,17 @@ class Context:
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     #: The file that may change while the worker runs; without one `policy` holds for good.
     policy_file: PolicyFile | None = None
+    #: How many partitions the topic has now; None: as many as `policy` says, for good.
+    partitions: Callable[[], int] | None = None
 
     def ruling(self) -> Policy:
         """The policy in force now."""
-        if self.policy_file is None or self.policy_file.policy.version == self.policy.version:
-            return self.policy
-        return replace(self.policy, detection=self.policy_file.policy)
+        policy = self.policy
+        if self.policy_file is not None and self.policy_file.policy.version != policy.version:
+            policy = replace(policy, detection=self.policy_file.policy)
+        if self.partitions is not None and self.partitions() != policy.partitions:
+            policy = replace(policy, partitions=self.partitions())
+        return policy
 
 
 @dataclass(slots=True)

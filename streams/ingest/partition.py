@@ -270,11 +270,12 @@ class Partition:
 
     def _follow_policy(self) -> None:
         """A policy that changed holds from the next tick on, for every rebuild as well."""
-        policy = self.context.ruling()
-        if self._ruled and policy.version == self.fold.policy.version:
+        policy, store = self.context.ruling(), self.context.store
+        if self._ruled and policy.rules_as(self.fold.policy):
             return
         self._make_sure()
-        policy_log.record(self.context.store, self.number, self.fold.closed + 1, policy.detection)
+        tick, count = self.fold.closed + 1, policy.partitions
+        policy_log.record(store, self.number, tick, policy.detection, partitions=count)
         self.fold.rule(policy)
         self._ruled = True
 

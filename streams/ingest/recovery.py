@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streams.features import snapshot as snapshots
 from streams.features.fold import Findings, Fold, Policy
-from streams.features.rows import ROW_COLUMNS, rows_from_table, word_codes
+from streams.features.rows import ROW_COLUMNS, rows_from_table, use_cases, word_codes
 from streams.features.snapshot import Snapshot
 from streams.features.watermark import NEVER
 from streams.ingest.identities import RecentIdentities
@@ -76,9 +76,10 @@ def recover(
         snapshots.load(store, partition, fold, *known)
         since = fold.since = known[0].since
     after = fold.closed
-    for tick, detection in policy_log.history(store, partition, after=after, since=since):
+    for rule in policy_log.history(store, partition, after=after, since=since):
         ruled = True
-        fold.schedule(tick, replace(policy, detection=detection))
+        then = replace(policy, detection=rule.policy, partitions=rule.partitions)
+        fold.schedule(rule.tick, then)
     marker, watermark = _marker(store, stream_id, partition, since)
     watermark = max(watermark, fold.closed)  # of a timeline that was opened and has no marker yet
     found = _fold_rows(store, fold, stream_id, partition, marker or 0, since, watermark)
@@ -176,6 +177,7 @@ def push_table(fold: Fold, table: pa.Table, tick: NDArray[np.int64]) -> None:
         [names[place] for place in present.tolist()],
         [orgs[code] for code in org_codes[first[present]].tolist()],
     )
+    fold.cohorts.name(use_cases(table))
     fold.push(rows_from_table(table, rows[codes], tick))
 
 

@@ -25,8 +25,12 @@ class Known:
 
     @staticmethod
     def load(store: Store, partition: int, after: int) -> Known:
-        """What was stored about ticks after `after` (epoch ms)."""
-        since = "{column} > fromUnixTimestamp64Milli({after}, 'UTC')"
+        """What may be made again by a fold that goes on after the tick `after` (epoch ms).
+
+        That tick itself is among it: an incident that ends there, and a stride that ends there, are
+        decided when the next tick is closed, and bear its time.
+        """
+        since = "{column} >= fromUnixTimestamp64Milli({after}, 'UTC')"
         where = f"WHERE kafka_partition = {{partition}} AND {since}"
         parameters = {"partition": partition, "after": after}
 

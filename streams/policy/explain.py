@@ -44,18 +44,19 @@ def explained(
     }
 
 
-def _rare(policy: Policy, population: Population | None) -> Thresholds | None:
-    """Thresholds of established accounts; of active account-hours where the traffic is known.
+def _rare(policy: Policy, population: Population | None, channel: Channel) -> Thresholds | None:
+    """Thresholds of a channel; of active account-hours where the usual traffic is known.
 
-    A budget per account-day counts all days of all accounts, and only active hours can alarm.
+    A budget per account-day counts all days of all accounts, and only active hours can alarm. How
+    many of them are cold nobody knows here: the cold channel's are those of the budget as it is.
     """
     budget = policy.budget
     if budget.unit == "false_alarms_per_1000_account_days":
-        found = thresholds(budget, "usual")
+        found = thresholds(budget, channel)
         scale = 1.0
-        if population is not None:
+        if population is not None and channel == "usual":
             scale = 24.0 * population.accounts / population.account_hours_per_day
-    elif population is None:
+    elif population is None or channel == "cold":
         return None
     else:
         shift = population.account_hours_per_day * budget.shift_hours / 24.0
@@ -66,12 +67,9 @@ def _rare(policy: Policy, population: Population | None) -> Thresholds | None:
 def _channel(
     policy: Policy, channel: Channel, population: Population | None
 ) -> dict[str, dict[str, Any]]:
-    """By severity: the budget, the share of account-hours it stands for, false alarms a day.
-
-    How rare that is among cold accounts depends on how many are cold, which nobody knows here.
-    """
+    """By severity: the budget, the share of account-hours it stands for, false alarms a day."""
     budget = policy.budget
-    rare = _rare(policy, population) if channel == "usual" else None
+    rare = _rare(policy, population, channel)
     shares = {"high": rare.high, "medium": rare.medium - rare.high} if rare else {}
     found: dict[str, dict[str, Any]] = {}
     for severity in SEVERITIES:
@@ -81,7 +79,7 @@ def _channel(
             per_day = allowed * 24.0 / budget.shift_hours
         elif population is not None:
             per_day = allowed * population.accounts / 1000.0
-        if per_day is not None and population is not None and severity in shares:
+        if per_day is not None and population is not None and shares and channel == "usual":
             per_day = min(per_day, shares[severity] * population.account_hours_per_day)
         found[severity] = {
             "budget": allowed,
@@ -95,7 +93,7 @@ def _detector(policy: Policy, detector: Detector, population: Population | None)
     own = policy.detectors[detector.NAME]
     channel = channel_of(detector.NAME)
     weight = policy.combination(channel).get(detector.NAME, 0.0)
-    rare = _rare(policy, population) if own.enabled and channel == "usual" else None
+    rare = _rare(policy, population, channel) if own.enabled else None
     defaults, values = detector.Parameters(), content(own.parameters)
     return {
         "name": detector.NAME,

@@ -3,7 +3,7 @@
 The worker records a policy before the first tick that it rules is folded; whoever rebuilds a
 partition reads the history and changes policy where it says. The whole policy is kept as TOML with
 nothing left to defaults, so that a later version of the program with other defaults folds old ticks
-as they were folded then.
+as they were folded then. Beside it stands how many partitions shared its budget.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
@@ -24,20 +24,36 @@ from streams.policy.problems import PolicyError
 from streams.policy.template import written
 from streams.storage.base import Store
 
-__all__ = ["history", "record", "ruling"]
+__all__ = ["Ruled", "history", "record", "ruling"]
 
 _HISTORY: Final = """
-SELECT toInt64(toUnixTimestamp64Milli(tick)) AS tick, version, toml
+SELECT toInt64(toUnixTimestamp64Milli(tick)) AS tick, version, toml, toInt64(partitions) AS parts
 FROM policy_log FINAL
 WHERE kafka_partition = {partition} AND applied_at >= {since}
 ORDER BY tick
 """
 
 
+class Ruled(NamedTuple):
+    """From `tick` (epoch ms) on `policy` rules, its budget shared by so many partitions."""
+
+    tick: int
+    policy: Policy
+    partitions: int = 1
+
+
 def record(
-    store: Store, partition: int, tick: int, policy: Policy, applied_at: int | None = None
+    store: Store,
+    partition: int,
+    tick: int,
+    policy: Policy,
+    applied_at: int | None = None,
+    *,
+    partitions: int = 1,
 ) -> None:
     """`policy` rules the partition from `tick` (epoch ms of event time) on.
+
+    `partitions`: how many the topic of events has, this one among them.
 
     `applied_at` (epoch ms, default now) decides between two records of one tick: the later rules.
 
@@ -50,6 +66,7 @@ def record(
         "tick": pa.array([_moment(tick)], pa.timestamp("ms", "UTC")),
         "version": pa.array([policy.version], pa.string()),
         "toml": pa.array([written(policy, comments=False)], pa.string()),
+        "partitions": pa.array([partitions], pa.uint32()),
         "applied_at": pa.array([_moment(applied)], pa.timestamp("ms", "UTC")),
     }
     store.insert("policy_log", pa.table(rows))
@@ -62,8 +79,8 @@ def history(
     after: int = 0,
     since: int = 0,
     detectors: Sequence[Detector] | None = None,
-) -> list[tuple[int, Policy]]:
-    """The first tick (epoch ms) of every policy that ruled the partition, ascending.
+) -> list[Ruled]:
+    """Every policy that ruled the partition with its first tick, ascending.
 
     Policies that ruled only ticks up to `after` (the tick of the snapshot that a rebuild starts
     from) are left out, as are records made before `since` (epoch ms; an older timeline). A policy
@@ -84,24 +101,27 @@ def history(
     for row in needed:
         if row["version"] not in policies:
             policies[row["version"]] = _read(row["toml"], row["version"], partition, found)
-    ruled = [(int(row["tick"]), policies[row["version"]]) for row in needed]
+    ruled = [Ruled(int(row["tick"]), policies[row["version"]], row["parts"]) for row in needed]
     return [
         item for item, before in zip(ruled, [None, *ruled], strict=False) if not _same(item, before)
     ]
 
 
-def ruling(ruled: Sequence[tuple[int, Policy]], tick: int) -> Policy | None:
+def ruling(ruled: Sequence[Ruled], tick: int) -> Policy | None:
     """The policy of `tick` in a `history`; None before the first."""
     rules = None
-    for first, policy in ruled:
-        if first > tick:
+    for item in ruled:
+        if item.tick > tick:
             break
-        rules = policy
+        rules = item.policy
     return rules
 
 
-def _same(item: tuple[int, Policy], before: tuple[int, Policy] | None) -> bool:
-    return before is not None and before[1].version == item[1].version
+def _same(item: Ruled, before: Ruled | None) -> bool:
+    return before is not None and (before.policy.version, before.partitions) == (
+        item.policy.version,
+        item.partitions,
+    )
 
 
 def _read(toml: str, version: str, partition: int, detectors: Sequence[Detector]) -> Policy:

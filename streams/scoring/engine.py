@@ -48,13 +48,13 @@ class Scoring:
         self.trace: Trace | None = None
         self._hours = Hours()
         self.began = 0  # event time of the first tick ever judged
-        self.partitions = partitions
-        self.rule(policy)
+        self.rule(policy, partitions)
 
-    def rule(self, policy: Policy) -> None:
-        """From now on this policy holds."""
+    def rule(self, policy: Policy, partitions: int) -> None:
+        """From now on this policy holds, its budget shared by so many partitions."""
         self.policy = policy
-        self.decider = Decider(policy, self.partitions)
+        self.partitions = partitions
+        self.decider = Decider(policy, partitions)
         self.populations.forget_gates()
         self.cohorts = self.cohorts.under(policy)
         self._enabled = [d for d in DETECTORS if policy.detectors[d.NAME].enabled]

@@ -77,3 +77,35 @@ def test_a_wrong_policy_changes_nothing(store: ChdbStore, tmp_path: Path) -> Non
     assert part.fold.policy.version == before.version
     versions = store.query("SELECT DISTINCT policy_version AS v FROM alerts").to_pylist()
     assert versions == [{"v": before.version}]
+
+
+def test_a_budget_of_pages_per_shift_is_shared_by_all_partitions_also_in_a_rebuild(
+    store: ChdbStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('[budget]\nunit = "pages_per_shift"\nhigh = 0.05\nmedium = 0.2\n')
+    policy = PolicyFile(file)
+    policy.start(TODAY)
+    count = 1
+    setting = context(store, policy_file=policy, partitions=lambda: count)
+    part = Partition(setting, 0)
+    lines = burst_stream(NAMES)
+    half = len(lines) // 2
+    feed(part, lines[:half], 0)
+
+    def medium(partition: Partition) -> float:
+        scoring = partition.fold.scoring
+        return scoring.decider.thresholds(scoring.activity, "usual").medium
+
+    alone = medium(part)
+    count = 8  # the topic has grown
+    feed(part, [*lines[half:], heartbeat(END)], half)
+    assert medium(part) < alone / 4
+    ruled = store.query("SELECT partitions FROM policy_log FINAL ORDER BY tick").to_pylist()
+    assert [row["partitions"] for row in ruled] == [1, 8]
+
+    again = Partition(setting, 0)
+    assert fold_state(again.fold) == fold_state(part.fold)
+    assert medium(again) == medium(part)
+    count = 2  # somebody looks at it later, with another topic: the past was decided as it was
+    assert Partition(setting, 0).fold.policy.partitions == 8

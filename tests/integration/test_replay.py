@@ -71,6 +71,8 @@ def test_a_small_file_is_stored_whole_and_a_second_replay_changes_nothing(tmp_pa
     assert json.loads(again.stdout)["stored"] == 0
     assert (asked(COUNT, data), asked(SUMS, data)) == ("3000", sums)
     assert "Traceback" not in first.stderr + again.stderr
+    shared = asked("SELECT DISTINCT partitions FROM policy_log", data)
+    assert shared == "4", "a budget of pages per shift is shared by all partitions"
 
 
 def test_a_public_trace_twice_has_its_rows_once(azure: Path, tmp_path: Path) -> None:

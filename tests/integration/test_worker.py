@@ -42,6 +42,8 @@ def test_events_of_every_codec_are_stored_committed_and_the_worker_stops_within_
     assert (code, seconds < 5.0) == (0, True), (code, seconds, worker.said())
     assert all(row.committed == row.end for row in admin.lag(flow.settings))
     assert "Traceback" not in worker.said()
+    (shared,) = flow.rows("SELECT DISTINCT partitions AS n FROM policy_log")
+    assert shared["n"] == len(admin.lag(flow.settings))
     before = flow.rows("SELECT count() AS n FROM ingest_log")
     with flow.worker() as worker:
         wait_until(lambda: worker.announced, "the worker is back")

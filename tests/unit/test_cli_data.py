@@ -18,6 +18,8 @@ from streams.cli.main import cli
 from streams.features.fold import Fold
 from streams.features.rows import Rows
 from streams.features.snapshot import save
+from streams.policy.load import parse
+from streams.policy.log import record
 from streams.settings import load
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
@@ -75,8 +77,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def snapshot(store: ChdbStore) -> None:
-    """What the fold knows after the events above, written as the worker writes it."""
+def snapshot(store: ChdbStore, hours: int = HOURS, taken_at: int = START_MS) -> None:
+    """What the fold knows so long after the events above began, as the worker writes it."""
     fold = Fold(policy_of(load(environment={})))
     count = HOURS * 360
     ts = START_MS + np.arange(count, dtype=np.int64) * 10_000
@@ -95,8 +97,8 @@ def snapshot(store: ChdbStore) -> None:
             moderation=None,
         )
     )
-    assert not fold.advance(START_MS + HOURS * HOUR_MS).alerts
-    save(store, 0, fold, None, 0, START_MS)
+    assert not fold.advance(START_MS + hours * HOUR_MS).alerts
+    save(store, 0, fold, None, 0, taken_at)
 
 
 @pytest.fixture
@@ -231,6 +233,38 @@ def test_an_account_on_one_screen(data: Path) -> None:
     (finding,) = found["findings"]
     assert (finding["held"], finding["parts"]) == ("budget", {"burst": 0.25})
     assert "  no alert (budget): acme sent 30 requests\n" in shown
+
+
+def test_the_baseline_fades_as_the_policy_has_it_that_ruled(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ChdbStore(data)
+    snapshot(store, HOURS + 6, START_MS + 1)
+    store.close()
+
+    def shown() -> float:
+        found = json.loads(good("accounts", "show", "acme", "--data", data, "--json"))
+        return float(found["baseline"]["record"]["requests"]["1 hour"])
+
+    usual = shown()
+    fading = "[detectors.burst.parameters]\nrecord_half_life_s = 600.0\n"
+    (tmp_path / "policy.toml").write_text(fading)
+    with monkeypatch.context() as patch:
+        patch.setenv("PULSE_POLICY", str(tmp_path / "policy.toml"))
+        assert shown() < 0.1 * usual, "no log: the policy that is set"
+    store = ChdbStore(data)
+    record(store, 0, START_MS + (HOURS + 6) * HOUR_MS + 1, parse(fading, "later", today=None))
+    store.close()
+    assert shown() == usual, "it did not rule yet"
+    store = ChdbStore(data)
+    record(store, 1, START_MS, parse(fading, "elsewhere", today=None))
+    record(store, 0, START_MS, parse(fading, "now", today=None))
+    store.close()
+    assert shown() < 0.1 * usual
+    store = ChdbStore(data)  # as the other tests found it
+    store.command("TRUNCATE TABLE policy_log")
+    snapshot(store, HOURS, START_MS + 2)
+    store.close()
 
 
 def test_another_tick_hides_the_baseline_and_nothing_else(

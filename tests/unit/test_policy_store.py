@@ -9,8 +9,7 @@ import pytest
 
 from streams.errors import StoreError
 from streams.policy import globs
-from streams.policy.log import history, record, ruling
-from streams.policy.model import Policy
+from streams.policy.log import Ruled, history, record, ruling
 from streams.policy.population import Ask, Population, population, unmatched
 from streams.storage.base import Store, literal
 from streams.storage.chdb_store import ChdbStore
@@ -45,7 +44,7 @@ def asking(store: Store) -> Ask:
     return ask
 
 
-def read(store: Store, partition: int = 0, **options: int) -> list[tuple[int, Policy]]:
+def read(store: Store, partition: int = 0, **options: int) -> list[Ruled]:
     return history(store, partition, detectors=DETECTORS, **options)
 
 
@@ -57,7 +56,7 @@ def test_each_tick_is_folded_under_the_policy_that_ruled_it(store: Store) -> Non
     record(store, 0, 10_000, ONE, applied_at=START)
     record(store, 1, 20_000, THREE, applied_at=START)
     ruled = read(store)
-    assert ruled == [(10_000, ONE), (30_000, TWO)]
+    assert ruled == [(10_000, ONE, 1), (30_000, TWO, 1)]
     assert [ruling(ruled, tick) for tick in (9_999, 10_000, 29_999, 30_000, 10**12)] == [
         None,
         ONE,
@@ -65,7 +64,7 @@ def test_each_tick_is_folded_under_the_policy_that_ruled_it(store: Store) -> Non
         TWO,
         TWO,
     ]
-    assert read(store, 1) == [(20_000, THREE)]
+    assert read(store, 1) == [(20_000, THREE, 1)]
     assert read(store, 2) == []
 
 
@@ -74,7 +73,7 @@ def test_the_whole_policy_comes_back(store: Store) -> None:
         "[detectors.burst.parameters]\nhalf_life_h = 0.1\n[[cohorts]]\nname = 'ä\"'\norgs = ['*']"
     )
     record(store, 0, 10_000, policy)
-    ((_, again),) = read(store)
+    ((_, again, _),) = read(store)
     assert again == policy
 
 
@@ -83,17 +82,23 @@ def test_of_two_records_of_a_tick_the_later_rules_and_repeating_changes_nothing(
 ) -> None:
     for applied, policy in enumerate((ONE, TWO, ONE, ONE)):
         record(store, 0, 10_000, policy, applied_at=START + applied)
-    assert read(store) == [(10_000, ONE)]
+    assert read(store) == [(10_000, ONE, 1)]
     record(store, 0, 20_000, ONE)
-    assert read(store) == [(10_000, ONE)], "the same policy goes on"
+    assert read(store) == [(10_000, ONE, 1)], "the same policy goes on"
 
 
 def test_a_rebuild_from_a_snapshot_needs_what_ruled_after_it(store: Store) -> None:
     for tick, policy in ((10_000, ONE), (20_000, TWO), (30_000, THREE)):
         record(store, 0, tick, policy, applied_at=START + tick)
-    assert read(store, after=24_000) == [(20_000, TWO), (30_000, THREE)]
-    assert read(store, after=90_000) == [(30_000, THREE)]
-    assert read(store, since=START + 15_000) == [(20_000, TWO), (30_000, THREE)]
+    assert read(store, after=24_000) == [(20_000, TWO, 1), (30_000, THREE, 1)]
+    assert read(store, after=90_000) == [(30_000, THREE, 1)]
+    assert read(store, since=START + 15_000) == [(20_000, TWO, 1), (30_000, THREE, 1)]
+
+
+def test_another_number_of_partitions_rules_anew(store: Store) -> None:
+    for tick, count in ((10_000, 1), (20_000, 4), (30_000, 4)):
+        record(store, 0, tick, ONE, partitions=count)
+    assert read(store) == [(10_000, ONE, 1), (20_000, ONE, 4)]
 
 
 def test_an_old_policy_keeps_its_version_and_its_values_under_a_newer_program(
@@ -102,7 +107,7 @@ def test_an_old_policy_keeps_its_version_and_its_values_under_a_newer_program(
     """A detector came with the newer program: findings of old ticks keep their identity."""
     old = ONE.changed(detectors={name: ONE.detectors[name] for name in ("burst", "cold_start")})
     record(store, 0, 10_000, old)
-    ((_, again),) = read(store)
+    ((_, again, _),) = read(store)
     assert again.version == old.version
     assert again.detectors["burst"] == old.detectors["burst"]
 

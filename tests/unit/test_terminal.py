@@ -11,6 +11,8 @@ import pytest
 from rich.console import Console
 
 from streams.cli.terminal import LiveView, plain_line, render, shown
+from streams.scoreboard import Scoreboard
+from streams.traffic.simulate.truth import TruthRow
 from tests.unit.test_page_server import full_incident
 from tests.unit.test_page_words import worker
 
@@ -123,6 +125,64 @@ def test_outside_a_terminal_each_incident_is_told_once() -> None:
     assert text.count("open [high]: [b]a sent 1,240 requests in 5 minutes") == 1
     assert text.count("resolved [high]:") == 1
     assert text.startswith("page: http://x/\n14:31:00Z, 100 events/s")
+
+
+def scoreboard(now_ms: int) -> Scoreboard:
+    """A burst that was found after 12 s, a drift that was not, and one that is yet to come."""
+    found = Scoreboard()
+    found.plant(
+        [
+            TruthRow("b", "burst", "acct-1", now_ms - 60_000, now_ms - 1, 9, 1, 9, ""),
+            TruthRow("d", "use_case_drift", "acct-2", now_ms - 7_290_000, now_ms, 0.5, 1, 0, ""),
+            TruthRow("r", "ramp", "acct-3", now_ms + 60_000, now_ms + 90_000, 9, 1, 9, ""),
+        ],
+        now_ms - 90_000,
+    )
+    finding = {"account_id": "acct-1", "detector": "burst", "kind": "burst"}
+    found.see(
+        [
+            finding | {"at": now_ms - 90_000, "sentence": "before the attack"},
+            finding | {"at": now_ms - 48_000, "sentence": "acct-1 sent 900 requests"},
+            finding | {"at": now_ms - 40_000, "sentence": "acct-1 goes on"},
+        ]
+    )
+    return found
+
+
+def test_planted_attacks_stand_in_the_view_with_what_was_found() -> None:
+    status = busy(40, 40)
+    note = scoreboard(status["now"]).headline(status["now"])
+    assert note == (
+        "2 attacks planted, 1 found; not yet: use case drift on acct-2; found burst after 12 s"
+    )
+    console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
+    with console.capture() as capture:
+        console.print(render(status, note=note + " and more" * 40))
+    shown_lines = capture.get().splitlines()
+    assert len(shown_lines) < 24
+    assert "2 attacks planted, 1 found" in capture.get()
+
+
+def test_planted_attacks_are_told_once_and_summed_up_at_the_end() -> None:
+    out = io.StringIO()
+    status = worker()
+    notes = scoreboard(status["now"])
+
+    async def scenario() -> None:
+        console = Console(file=out, width=80)
+        async with LiveView(lambda: status, console=console, plain_every=0.02, notes=notes):
+            await asyncio.sleep(0.1)
+
+    asyncio.run(scenario())
+    text = out.getvalue()
+    assert text.count("planted: burst on acct-1, 30 s into real time") == 1
+    assert text.count("planted: use case drift on acct-2, 2 h before real time") == 1
+    assert text.count("found: burst on acct-1 after 12 s, by burst as burst") == 1
+    assert "acct-3" not in text
+    summary = notes.summary(status["now"]).splitlines()
+    assert summary[0] == "attacks: 2 planted, 1 found"
+    assert "not found" in summary[1]
+    assert summary[3].strip() == "acct-1 sent 900 requests"
 
 
 def test_in_a_terminal_the_view_follows_the_status_and_leaves_it_in_order() -> None:

@@ -102,6 +102,64 @@ def test_a_group_sends_one_template_in_the_same_seconds_and_is_not_loud() -> Non
     assert max(Counter(event.account_id for event in shared).values()) <= 10
 
 
+def own(kind: AttackKind, **changes: object) -> tuple[list[Event], list[Event], float]:
+    """The attacked account's events before the attack and during it, and its normal requests/s."""
+    simulation, everything, during = attacked(kind, length_s=1500, account=12, **changes)
+    (row,) = simulation.truth
+    before = [e for e in everything if e.account_id == row.account_id and e.ts < row.started_at]  # type: ignore[operator]
+    return before, during, row.normal_per_s
+
+
+@pytest.mark.parametrize("kind", ["low_and_slow", "medical_spam", "use_case_drift"])
+def test_a_quiet_attack_changes_requests_and_adds_none(kind: AttackKind) -> None:
+    _, during, normal = own(kind, strength=0.5)
+    assert len(during) / 1500 == pytest.approx(normal, rel=0.4)
+
+
+def test_low_and_slow_is_a_share_of_short_outputs_by_one_new_template() -> None:
+    before, during, _ = own("low_and_slow", strength=0.7)
+    ((template, count),) = Counter(event.template for event in during).most_common(1)
+    assert template not in {event.template for event in before}
+    assert count / len(during) == pytest.approx(0.7, abs=0.15)
+    assert max(e.completion_tokens for e in during if e.template == template) <= 32
+    assert max(e.moderation.get("medical_spam", 0.0) for e in during) < 0.4
+
+
+def test_medical_spam_is_a_share_of_flagged_short_outputs_by_usual_templates() -> None:
+    before, during, _ = own("medical_spam", strength=0.6)
+    flagged = [event for event in during if event.moderation.get("medical_spam", 0.0) >= 0.4]
+    assert len(flagged) / len(during) == pytest.approx(0.6, abs=0.15)
+    assert max(event.completion_tokens for event in flagged) <= 32
+    known = {event.template for event in before}
+    assert np.mean([event.template in known for event in flagged]) > 0.8
+
+
+def test_a_drifting_use_has_another_endpoint_country_and_prompts() -> None:
+    before, during, _ = own("use_case_drift", strength=0.6)
+    drifted = [event for event in during if event.endpoint == "embeddings"]
+    assert len(drifted) / len(during) == pytest.approx(0.6, abs=0.15)
+    assert not any(event.endpoint == "embeddings" for event in before)
+    usual = np.median([event.prompt_tokens for event in before])
+    assert np.median([event.prompt_tokens for event in drifted]) > 8 * usual
+
+
+def test_retry_abuse_goes_on_at_once_after_each_429() -> None:
+    before, during, _ = own("retry_abuse", strength=30)
+    assert sum(event.status == 429 for event in before) < 0.1 * len(before)
+    throttled = [event for event in during if event.status == 429]
+    assert len(throttled) > 0.7 * 10 * 30 * 1500 / 3600
+    gaps = np.diff([event.ts for event in throttled])
+    assert np.median(gaps) <= 2_500
+
+
+def test_key_hopping_uses_many_keys_while_they_are_throttled() -> None:
+    before, during, _ = own("key_hopping", strength=3)
+    assert len({event.key_id for event in before}) == 2
+    new = [e for e in during if e.key_id not in {event.key_id for event in before}]
+    assert len({event.key_id for event in new}) > 10
+    assert np.mean([event.status == 429 for event in new]) == pytest.approx(0.5, abs=0.15)
+
+
 def test_truth_is_written_with_times_a_person_can_read(tmp_path: Path) -> None:
     simulation, _, _ = attacked("burst")
     path = tmp_path / "truth.csv"

@@ -153,13 +153,15 @@ def test_the_load_scales_the_whole_rate() -> None:
 
 
 def test_the_demo_shows_an_attack_within_a_minute_on_an_account_with_history() -> None:
-    spec = demo_spec(START, seed=3, history_hours=1.05, live_hours=0.1)
-    assert {attack.kind for attack in demo_spec(START).attacks} == set(ATTACK_KINDS)
-    assert 20_000 <= spec.attacks[0].start_ms - START <= 40_000
-    starts = np.array([attack.start_ms for attack in spec.attacks])
+    spec = demo_spec(START, seed=3, live_hours=0.1)
+    kinds = {attack.kind for attack in demo_spec(START).attacks}
+    assert kinds == set(ATTACK_KINDS) - {"coordinated"}  # nobody looks for groups yet
+    live_attacks = [attack for attack in spec.attacks if attack.start_ms >= START]
+    assert 20_000 <= live_attacks[0].start_ms - START <= 40_000
+    starts = np.array([attack.start_ms for attack in live_attacks])
     assert (np.diff(starts) <= 140_000).all()
     simulation = Simulation(spec)
-    first = simulation.truth[0]
+    first = next(row for row in simulation.truth if row.started_at >= START)
     minutes: Counter[int] = Counter()
     live = total = 0
     for batch in simulation:
@@ -169,11 +171,29 @@ def test_the_demo_shows_an_attack_within_a_minute_on_an_account_with_history() -
         minutes.update(((own - START) // 60_000).tolist())
     assert first.kind == "burst"
     assert 250 <= first.strength <= 350
-    assert 150 < live / 360 < 400
-    assert total - live < 700_000
-    history = [minutes[minute] for minute in range(-60, 0)]
-    assert min(history) > 0
+    assert 2 < live / 360 < 40
+    assert total - live < 400_000
+    history = [minutes[minute] for minute in range(-24, 0)]
+    assert sum(history) > 12
     assert minutes[0] + minutes[1] > 4 * max(history)
+
+
+def test_the_demo_goes_on_with_what_it_missed_and_plants_nobody_who_was_never_there() -> None:
+    spec = demo_spec(START, seed=3, history_hours=0.2, live_hours=1.0)
+    assert spec.start_ms == START - 720_000
+    assert "dormant" not in {attack.kind for attack in spec.attacks}
+    assert min(attack.start_ms for attack in spec.attacks) >= spec.start_ms
+
+
+def test_a_gathered_past_is_the_same_traffic_in_fewer_moments() -> None:
+    until = START + HOUR
+    spec = replace(CALM, gathered_until_ms=until, gathered_ms=300_000)
+    ts = np.concatenate([batch.ts for batch in simulate(spec)])
+    past, rest = ts[ts < until], ts[ts >= until]
+    assert len(np.unique(past)) == 12
+    assert len(np.unique(rest)) > 0.9 * len(rest)
+    assert (np.diff(ts) >= 0).all()
+    assert len(past) == pytest.approx(len(rest), rel=0.1)
 
 
 def simulation_account(simulation: Simulation, account_id: str) -> int:
@@ -185,6 +205,12 @@ def simulation_account(simulation: Simulation, account_id: str) -> int:
     [
         ({"end_ms": START}, "simulation: end_ms: expected after start_ms"),
         ({"accounts": 0}, "accounts: expected 1 to"),
+        ({"zipf": -1.0}, "zipf: expected 0 to 3"),
+        ({"gathered_ms": 7}, "gathered_ms: expected a divisor of 600000"),
+        (
+            {"attacks": (Attack(kind="low_and_slow", start_ms=START, length_s=1, strength=2),)},
+            "strength: expected a share of at most 1",
+        ),
         ({"rate_per_s": -1.0}, "rate_per_s: expected over 0"),
         ({"rate_per_s": float("nan")}, "rate_per_s: expected over 0"),
         ({"attacks": (Attack(kind="burst", start_ms=1, length_s=1, strength=1),)}, "a time of the"),

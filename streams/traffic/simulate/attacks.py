@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from streams.traffic.simulate.arrivals import arrival_times, rounded
 from streams.traffic.simulate.roster import Roster
-from streams.traffic.simulate.spec import Attack, SimulationSpec
+from streams.traffic.simulate.spec import QUIET_KINDS, Attack, SimulationSpec
 
-__all__ = ["PlannedAttack", "attack_arrivals", "plan_attacks"]
+__all__ = ["PlannedAttack", "attack_arrivals", "plan_attacks", "taken_over"]
 
 _HOUR_MS = 3_600_000
 _CV = 1.2
+_RETRIES = 10
+_RETRY_MS = 2_500
 _JITTER_MS = 1_500.0
 _SKIPPED = 0.1
 _LARGEST_SHARE = 0.02
@@ -34,8 +36,9 @@ class PlannedAttack:
     """An attack with its accounts (numbers in the roster) and rates (requests/s).
 
     `normal` is what its accounts sent before, `rate` what the attack adds at its height; a
-    coordinated group has no rate but `moments`. `history` (account, epoch ms) is what a dormant
-    account sent long ago.
+    coordinated group, or one that retries, has no rate but `moments`, a quiet attack none but a
+    `share` of its account's requests. `history` (account, epoch ms) is what a dormant account
+    sent long ago.
     """
 
     number: int
@@ -44,6 +47,7 @@ class PlannedAttack:
     accounts: tuple[int, ...]
     normal: float
     rate: float
+    share: float
     moments: Moments
     history: Moments
 
@@ -59,13 +63,21 @@ def plan_attacks(spec: SimulationSpec, roster: Roster) -> list[PlannedAttack]:
         fresh = attack.kind in ("dormant", "new_account")
         normal = 0.0 if fresh else float(roster.mean_rate[list(accounts)].mean())
         grouped = attack.kind == "coordinated"
-        rate = 0.0 if grouped else attack.strength * (typical if fresh else normal)
+        quiet = attack.kind in QUIET_KINDS
+        retries = attack.kind == "retry_abuse"
+        timed = grouped or quiet or retries
+        rate = 0.0 if timed else attack.strength * (typical if fresh else normal)
+        share = attack.strength if quiet else 0.0
         moments = _rounds(rng, attack, accounts) if grouped else _none()
+        if retries:
+            moments = _retries(rng, attack, accounts)
         early = attack.start_ms - spec.start_ms > _HOUR_MS
         history = _history(rng, spec, accounts) if attack.kind == "dormant" and early else _none()
         attack_id = f"{attack.kind}-{number + 1:04}"
         plans.append(
-            PlannedAttack(number, attack, attack_id, accounts, normal, rate, moments, history)
+            PlannedAttack(
+                number, attack, attack_id, accounts, normal, rate, share, moments, history
+            )
         )
     return plans
 
@@ -81,6 +93,8 @@ def attack_arrivals(
     times: list[NDArray[np.int64]] = []
     numbers: list[NDArray[np.int32]] = []
     for plan in plans:
+        if not len(plan.history[1]) and not _overlaps(plan, start_ms, stop_ms):
+            continue
         for (account, ts), number in ((plan.moments, plan.number), (plan.history, -1)):
             inside = (ts >= start_ms) & (ts < stop_ms)
             accounts.append(account[inside])
@@ -91,9 +105,32 @@ def attack_arrivals(
             accounts.append(np.full(len(ts), plan.accounts[0], np.int32))
             times.append(ts)
             numbers.append(np.full(len(ts), plan.number, np.int32))
-    if not plans:
+    if not accounts:
         return np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int32)
     return np.concatenate(accounts), np.concatenate(times), np.concatenate(numbers)
+
+
+def taken_over(
+    rng: np.random.Generator,
+    plans: Sequence[PlannedAttack],
+    account: NDArray[np.int32],
+    ts: NDArray[np.int64],
+) -> NDArray[np.int32]:
+    """Number of the quiet attack that each of the population's requests belongs to, or -1."""
+    numbers = np.full(len(ts), -1, np.int32)
+    if not len(ts):
+        return numbers
+    first, last = int(ts.min()), int(ts.max())
+    for plan in plans:
+        if plan.share and _overlaps(plan, first, last + 1):
+            own = np.flatnonzero(account == plan.accounts[0])
+            during = (ts[own] >= plan.attack.start_ms) & (ts[own] < plan.attack.end_ms)
+            numbers[own[during & (rng.random(len(own)) < plan.share)]] = plan.number
+    return numbers
+
+
+def _overlaps(plan: PlannedAttack, start_ms: int, stop_ms: int) -> bool:
+    return plan.attack.start_ms < stop_ms and plan.attack.end_ms > start_ms
 
 
 def _stream(plan: PlannedAttack, start_ms: int, stop_ms: int, seed: int) -> NDArray[np.int64]:
@@ -151,6 +188,16 @@ def _rounds(rng: np.random.Generator, attack: Attack, accounts: tuple[int, ...])
     account = np.broadcast_to(np.array(accounts, np.int32), ts.shape)
     present = rng.random(ts.shape) >= _SKIPPED
     return account[present], ts[present].astype(np.int64)
+
+
+def _retries(rng: np.random.Generator, attack: Attack, accounts: tuple[int, ...]) -> Moments:
+    """Now and then ten requests 2.5 s apart."""
+    length_ms = attack.length_s * 1000
+    count = max(1, round(attack.strength * attack.length_s / 3600))
+    starts = np.sort(rng.random(count)) * max(0.0, length_ms - _RETRIES * _RETRY_MS)
+    offsets = starts[:, None] + np.arange(_RETRIES) * _RETRY_MS
+    ts = attack.start_ms + np.minimum(offsets.ravel(), length_ms - 1)
+    return np.full(len(ts), accounts[0], np.int32), ts.astype(np.int64)
 
 
 def _history(rng: np.random.Generator, spec: SimulationSpec, accounts: tuple[int, ...]) -> Moments:

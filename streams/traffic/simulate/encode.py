@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from streams.events.schema import MODERATION_CATEGORIES
 from streams.traffic.batch import Batch
 from streams.traffic.simulate.attacks import PlannedAttack
-from streams.traffic.simulate.roster import GROUP_SESSION, Roster
+from streams.traffic.simulate.roster import DRIFT_SESSION, GROUP_SESSION, HOP_SESSION, Roster
+from streams.traffic.simulate.spec import ATTACK_KINDS, QUIET_KINDS
 from streams.traffic.simulate.tokens import TokenTable
 
 __all__ = ["Arrivals", "Encoder"]
@@ -35,6 +36,16 @@ _STATUSES = (
 )
 _CALM = np.cumsum([0.984, 0.006, 0.003])
 _LOUD = np.cumsum([0.93, 0.006, 0.004])
+_HAMMERING = np.cumsum([0.1, 0.002, 0.001])
+_HOPPING = np.cumsum([0.5, 0.006, 0.004])
+_STATUS_OF = {
+    **dict.fromkeys(("none", "coordinated", "ramp", *QUIET_KINDS), _CALM),
+    "retry_abuse": _HAMMERING,
+    "key_hopping": _HOPPING,
+}
+_HOP_KEYS = 16
+_DRIFT_SESSIONS = 8
+_DRIFT_TOKENS = 16
 _POOL = 512
 _SPAM_POOL = 64
 
@@ -66,8 +77,10 @@ class Encoder:
         self._roster = roster
         self._tokens = tokens
         kinds = [plan.attack.kind for plan in plans] + ["none"]  # the last answers for -1
-        self._spam = np.array([kind == "template_spam" for kind in kinds])
-        self._group = np.array([kind == "coordinated" for kind in kinds])
+        self._is = {
+            kind: np.array([kind == one for one in kinds]) for kind in (*ATTACK_KINDS, "none")
+        }
+        self._statuses = np.array([_STATUS_OF.get(kind, _LOUD) for kind in kinds])
         self._prefix = prefix
         self._next = 0
         rng = np.random.default_rng([seed, 7])
@@ -77,19 +90,23 @@ class Encoder:
     def encode(self, rng: np.random.Generator, rows: Arrivals) -> Batch:
         """One event for each arrival."""
         count, account, attack = len(rows.ts), rows.account, rows.attack
-        attacked, spam, group = attack >= 0, self._spam[attack], self._group[attack]
+        kind = {name: flags[attack] for name, flags in self._is.items()}
         prompt, completion = self._tokens.draw(rng, self._roster.client[account])
-        short = spam | group
+        prompt = np.where(kind["use_case_drift"], prompt * _DRIFT_TOKENS, prompt)
+        single = kind["template_spam"] | kind["coordinated"] | kind["low_and_slow"]
+        short = single | kind["medical_spam"]
         completion = np.where(short, completion % _SHORT + 1, completion)
-        status = self._status(rng, attacked & ~group)
+        share = rng.random(count)
+        status = (share[:, None] >= self._statuses[attack]).sum(axis=1)
         completion = np.where(status > 0, 0, completion)
         allowed = np.maximum(256, 1 << np.ceil(np.log2(np.maximum(completion, 1))).astype(np.int64))
         latency = 180 + completion * rng.uniform(6, 18, count) + rng.exponential(60, count)
         quota = self._quota[account % 1024] * (0.1 + 0.9 * (rows.ts % _DAY_MS) / _DAY_MS)
         moderation = rng.integers(0, _POOL, count)
-        moderation[spam] = _POOL + moderation[spam] % _SPAM_POOL
-        session = self._session(rng, attack, attacked, spam, group)
-        template = self._template(rng, account, attack, short)
+        flagged = kind["template_spam"] | kind["medical_spam"]
+        moderation[flagged] = _POOL + moderation[flagged] % _SPAM_POOL
+        session = self._session(rng, attack, kind)
+        template = self._template(rng, account, attack, single)
         accounts, sessions = self._roster.accounts, self._roster.sessions
         templates, scores, prefix = self._roster.templates, self._moderation, self._prefix
         lines = [
@@ -121,26 +138,21 @@ class Encoder:
         return Batch(self._roster.names, account, rows.ts, lines)
 
     @staticmethod
-    def _status(rng: np.random.Generator, loud: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Numbers of `_STATUSES`; an attack at speed meets more 429s."""
-        share = rng.random(len(loud))
-        calm = np.searchsorted(_CALM, share, side="right")
-        return np.where(loud, np.searchsorted(_LOUD, share, side="right"), calm)
-
-    @staticmethod
     def _session(
-        rng: np.random.Generator,
-        attack: NDArray[np.int32],
-        attacked: NDArray[np.bool_],
-        spam: NDArray[np.bool_],
-        group: NDArray[np.bool_],
+        rng: np.random.Generator, attack: NDArray[np.int32], kind: dict[str, NDArray[np.bool_]]
     ) -> NDArray[np.int64]:
         """A burst comes from one session, spam from many, a group from its own places."""
         share = rng.random(len(attack))
-        session = (share * share * _OWN_SESSIONS).astype(np.int64)
-        session = np.where(attacked, 0, session)
-        session = np.where(spam, (share * _SPAM_SESSIONS).astype(np.int64), session)
-        return np.where(group, GROUP_SESSION + attack, session)
+
+        def some(count: int) -> NDArray[np.int64]:
+            return (share * count).astype(np.int64)
+
+        own = kind["none"] | kind["low_and_slow"] | kind["medical_spam"]
+        session = np.where(own, (share * share * _OWN_SESSIONS).astype(np.int64), 0)
+        session = np.where(kind["template_spam"], some(_SPAM_SESSIONS), session)
+        session = np.where(kind["key_hopping"], HOP_SESSION + some(_HOP_KEYS), session)
+        session = np.where(kind["use_case_drift"], DRIFT_SESSION + some(_DRIFT_SESSIONS), session)
+        return np.where(kind["coordinated"], GROUP_SESSION + attack, session)
 
     def _template(
         self,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streams.traffic.batch import BATCH_EVENTS, Batch
 from streams.traffic.simulate.arrivals import arrival_times, rounded
-from streams.traffic.simulate.attacks import attack_arrivals, plan_attacks
+from streams.traffic.simulate.attacks import attack_arrivals, plan_attacks, taken_over
 from streams.traffic.simulate.encode import Arrivals, Encoder
 from streams.traffic.simulate.population import BuiltInPopulation, Population, Step
 from streams.traffic.simulate.roster import Roster
@@ -87,12 +87,21 @@ class Simulation:
         more_account, more_ts, attack = attack_arrivals(
             self._plans, start_ms, stop_ms, self.spec.seed
         )
-        attack = np.concatenate([np.full(len(ts), -1, np.int32), attack])
+        ts = self._gathered(np.minimum(ts, stop_ms - 1), start_ms)
+        attack = np.concatenate([taken_over(rng, self._plans, account, ts), attack])
         account = np.concatenate([account, more_account])
-        ts = np.concatenate([np.minimum(ts, stop_ms - 1), more_ts])
+        ts = np.concatenate([ts, more_ts])
         order = np.argsort(ts, kind="stable")
         order = order[ts[order] < self.spec.end_ms]
         return Arrivals(account[order], ts[order], attack[order])
+
+    def _gathered(self, ts: NDArray[np.int64], start_ms: int) -> NDArray[np.int64]:
+        """Times of a span from `start_ms` on, as the spec has the past arrive."""
+        spec = self.spec
+        if start_ms >= spec.gathered_until_ms:
+            return ts
+        moment = ts - (ts - spec.start_ms) % spec.gathered_ms
+        return np.where(ts < spec.gathered_until_ms, np.maximum(moment, start_ms), ts)
 
     def _load(self, points: Floats) -> Floats:
         if not self.spec.load:

@@ -22,7 +22,6 @@ __all__ = ["BuiltInPopulation", "Population", "Step"]
 
 Floats = NDArray[np.float64]
 
-_ZIPF = 1.5  # exponent of the clients' mean rates: the ten largest of 150 send 81 %
 _LARGEST = 10  # clients that are hardly ever silent
 _LARGEST_ON = 0.96
 _TURNOVER = 0.065  # chance to switch a step: active stays active in 97 % of cases
@@ -58,7 +57,7 @@ class BuiltInPopulation:
         self._spec = spec
         rng = np.random.default_rng([spec.seed, 1])
         count = min(spec.clients, spec.accounts)
-        weights = np.arange(1, count + 1) ** -_ZIPF
+        weights = np.arange(1, count + 1) ** -spec.zipf
         self.mean_rate: Floats = spec.rate_per_s * weights / weights.sum()
         self.on_share: Floats = _on_shares(rng, count, spec.empty_share)
         self.tokens: TokenTable = drawn_tokens(rng, count)

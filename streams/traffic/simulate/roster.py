@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 from streams.traffic.simulate.population import Population
 from streams.traffic.simulate.spec import SimulationSpec
 
-__all__ = ["GROUP_SESSION", "Fragments", "Roster"]
+__all__ = ["DRIFT_SESSION", "GROUP_SESSION", "HOP_SESSION", "Fragments", "Roster"]
 
 #: Session numbers from here on belong to coordinated groups: one network and client for all.
 GROUP_SESSION = 64
+#: From here on each session has a key of its own, ...
+HOP_SESSION = 1 << 18
+#: ... and from here on sessions are of another product in another country.
+DRIFT_SESSION = 1 << 19
 
 _DAY_MS = 86_400_000
 _FIRST_SIGN_UP_MS = 1_640_995_200_000  # 2022-01-01
@@ -132,12 +136,17 @@ class Roster:
     def _session(self, key: int) -> str:
         account, session = key >> _BITS, key & (1 << _BITS) - 1
         own = self._hash("account", account)
-        place = self._hash("group", session) if session >= GROUP_SESSION else own
         digest = self._hash("session", key)
+        drifted, hops = session >= DRIFT_SESSION, HOP_SESSION <= session < DRIFT_SESSION
+        grouped = GROUP_SESSION <= session < HOP_SESSION
+        place = own
+        if grouped or drifted:
+            place = self._hash("group", session)
+        endpoint = "text_completion" if int(own[32:34], 16) < 12 else "chat"
         return _members(
-            key_id=f"key-{own[26:32]}-{session % 2}",
+            key_id=f"key-{digest[26:32]}" if hops else f"key-{own[26:32]}-{session % 2}",
             end_user=f"u-{digest[:8]}",
-            endpoint="text_completion" if int(own[32:34], 16) < 12 else "chat",
+            endpoint="embeddings" if drifted else endpoint,
             model=_MODELS[int(own[34:36], 16) % len(_MODELS)],
             stream=int(digest[8], 16) < 10,
             ip_hash=digest[10:26],

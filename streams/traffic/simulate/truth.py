@@ -21,6 +21,11 @@ _EXPECT: Final[dict[AttackKind, str]] = {
     "new_account": "an account minutes old sends far more than other new accounts",
     "ramp": "requests growing evenly to far above the account's own record",
     "template_spam": "requests up, one template, outputs of at most 32 tokens, medical_spam up",
+    "low_and_slow": "a share of the requests turns to one new template with short outputs",
+    "medical_spam": "a share of the requests turns to short outputs flagged as medical_spam",
+    "use_case_drift": "a share of the requests turns to another endpoint, country and prompt size",
+    "retry_abuse": "requests go on evenly, at once after each 429",
+    "key_hopping": "many new keys while the requests are throttled",
     "coordinated": "accounts use one template and network within the same seconds, none is loud",
 }
 
