@@ -80,11 +80,40 @@ def _by_size(member: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.
     return rank[number]
 
 
-def decide(found: Communities, accounts: AccountScores, parameters: Parameters) -> Communities:
-    """What of `found` is a group: enough members score `found`, and who scores `kept` stays."""
-    score = accounts.score[np.searchsorted(accounts.account, found.account)]
-    sure = np.bincount(found.label[score >= parameters.found], minlength=len(found))
-    kept = (sure[found.label] >= parameters.members) & (score >= parameters.kept)
+def decide(
+    found: Communities, accounts: AccountScores, pairs: PairScores, parameters: Parameters
+) -> Communities:
+    """What of `found` is a group: enough members are sure, and the others are bound to them.
+
+    Sure is who has evidence `found`. Another stays with evidence `kept` and strong ties to two sure
+    members and to a fifth of them: a community takes in whoever hangs on one of its members.
+    """
+    evidence = accounts.evidence[np.searchsorted(accounts.account, found.account)]
+    sure = evidence >= parameters.found
+    size = np.bincount(found.label[sure], minlength=len(found) + 1)
+    ties = _ties_to(found, sure, pairs, parameters.tie)
+    others = size[found.label] - sure  # sure members beside itself
+    needed = np.maximum(np.minimum(2, others), np.ceil(parameters.bound * others))
+    stays = (evidence >= parameters.kept) & (ties >= needed)
+    left = np.bincount(found.label[stays & sure], minlength=len(found) + 1)
+    kept = stays & (left[found.label] >= parameters.members)
     label = found.label[kept]
     _, label = np.unique(label, return_inverse=True)
     return Communities(found.account[kept], label.astype(np.int64))
+
+
+def _ties_to(
+    found: Communities, sure: NDArray[np.bool_], pairs: PairScores, tie: float
+) -> NDArray[np.int64]:
+    """By member, its strong ties to sure members of its own community."""
+    count = np.zeros(len(found), np.int64)
+    if not len(found):
+        return count
+    strong = pairs.score >= tie
+    a = np.searchsorted(found.account, pairs.account_a[strong])
+    b = np.searchsorted(found.account, pairs.account_b[strong])
+    inside = found.label[a] == found.label[b]  # the ends of a strong tie are in `found`
+    a, b = a[inside], b[inside]
+    np.add.at(count, a[sure[b]], 1)
+    np.add.at(count, b[sure[a]], 1)
+    return count

@@ -31,6 +31,10 @@ class Parameters:
         partners: so many best partners support an account.
         portfolio_weight: of likeness of unusual objects beside support,
         portfolio_partners: over the best so many partners.
+        rank_moments: in the ranking a pair counts in full when both acted so often; below in
+            proportion, on both sides.
+        rank_weight, rank_partners: of likeness in the ranking, over the best so many partners.
+        bound: a member has ties to at least this share of its group's sure members, and to two.
         tie: a pair with at least this score is an edge of the communities.
         found, kept: account scores that make a group, and that keep a member in it.
         members: a group needs this many accounts with `found`.
@@ -57,6 +61,10 @@ class Parameters:
     partners: int = 20
     portfolio_weight: float = 10.0
     portfolio_partners: int = 5
+    rank_moments: float = 10.0
+    rank_weight: float = 20.0
+    rank_partners: int = 20
+    bound: float = 0.2
     tie: float = 0.75
     found: float = 9.0
     kept: float = 4.5

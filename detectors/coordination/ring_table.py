@@ -168,7 +168,7 @@ def meet(
             mine = count
             slots[at]["count"] = count + 1
             arena[start + mine]["time"] = now
-        elif mine < 0 and arena[start + oldest]["time"] <= now:
+        elif mine < 0:
             mine = oldest
         if mine >= 0 and arena[start + mine]["time"] <= now:
             arena[start + mine]["time"] = now

@@ -57,7 +57,9 @@ class AccountScores:
 
     Attributes:
         account: int64.
-        score: support + 10 * portfolio; 0 with fewer than three moments (float64).
+        score: what accounts are ranked by: as `evidence`, but pairs count less the less both
+            acted, and likeness more; 0 with fewer than three moments (float64).
+        evidence: what groups are decided by: support + 10 * portfolio; 0 likewise (float64).
         support: v of the best partners, the r-th over r (float64).
         portfolio: likeness of the unusual objects shared with the best five partners (float64).
         moments: distinct times the account acted, n_a (int64).
@@ -65,6 +67,7 @@ class AccountScores:
 
     account: NDArray[np.int64]
     score: NDArray[np.float64]
+    evidence: NDArray[np.float64]
     support: NDArray[np.float64]
     portfolio: NDArray[np.float64]
     moments: NDArray[np.int64]
@@ -135,12 +138,34 @@ def score_accounts(
     scores: PairScores, pairs: PairMeetings, moments: NDArray[np.int64], parameters: Parameters
 ) -> AccountScores:
     """Support and portfolio of every account that has a pair; `moments` is n_a by account id."""
+    likeness = _likeness(pairs, moments)
     account, support = _ranked(scores, scores.score, parameters.partners)
-    _, portfolio = _ranked(scores, _likeness(pairs, moments), parameters.portfolio_partners)
+    _, portfolio = _ranked(scores, likeness, parameters.portfolio_partners)
     acted = moments[account]
-    score = support + parameters.portfolio_weight * portfolio
+    evidence = support + parameters.portfolio_weight * portfolio
+    score = _ranking(scores, likeness, moments, parameters)
+    evidence[acted < parameters.moments] = 0.0
     score[acted < parameters.moments] = 0.0
-    return AccountScores(account, score, support, portfolio, acted)
+    return AccountScores(account, score, evidence, support, portfolio, acted)
+
+
+def _ranking(
+    scores: PairScores,
+    likeness: NDArray[np.float64],
+    moments: NDArray[np.int64],
+    parameters: Parameters,
+) -> NDArray[np.float64]:
+    """Support and portfolio of pairs that count in full only when both acted often enough.
+
+    Few moments make a high v by luck (a handful of actions with one lag), and in a long list the
+    lucky few stand above the many that are tied by more. That decides an order of accounts; it must
+    not delay a decision about a group, so `evidence` goes without.
+    """
+    often = np.minimum(1.0, moments / parameters.rank_moments)
+    sure = often[scores.account_a] * often[scores.account_b]
+    _, support = _ranked(scores, scores.score * sure, parameters.partners)
+    _, portfolio = _ranked(scores, likeness * sure, parameters.rank_partners)
+    return support + parameters.rank_weight * portfolio
 
 
 def _ranked(

@@ -2,7 +2,7 @@
 
 Between Faust and the signals partitions. Everything runs in one thread of its own, so neither
 ingest nor the event loop waits for it; messages it has no room for are dropped, for the store has
-all that is in them. In the worker that holds partition 0 the keeper is told after every turn: it
+all that is in them. In the worker that holds partition 0 the keeper is told when slots closed: it
 judges the slots that all partitions have closed.
 """
 
@@ -13,9 +13,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from streams.coordination.context import SignalsContext
+from streams.coordination.keeping import Keeper, Keeping
 from streams.coordination.wire import Unreadable
 from streams.errors import PulseError
 from streams.storage.retry import Stopped
@@ -23,28 +24,19 @@ from streams.storage.retry import Stopped
 if TYPE_CHECKING:  # numba is loaded in the agent's thread: a start does not wait for it
     from streams.coordination.partition import SignalsPartition
 
-__all__ = ["Coordination", "Keeper"]
+__all__ = ["Coordination"]
 
 _log = logging.getLogger(__name__)
 _KEEPER: Final = 0  # the worker with this signals partition keeps the groups
 _HELD_BYTES: Final = 64 << 20
 _TURN_S: Final = 0.25
 _LONGEST_WAIT_S: Final = 5.0
-_FOLLOW_S: Final = 5.0  # other workers close slots as well
-
-
-class Keeper(Protocol):
-    """Judges the slots that every signals partition has closed."""
-
-    def follow(self) -> object:
-        """Judge what is whole and not judged yet; called often, so it must find out cheaply."""
-        ...
 
 
 class Coordination:
     """The signals partitions assigned to this worker; every method may be called from any thread.
 
-    `keeper` makes the keeper, in the agent's thread, when this worker becomes the one to keep.
+    `keeper` makes the keeper when this worker becomes the one to keep.
     `interrupt` ends a wait for the store while partitions are given up.
     """
 
@@ -56,10 +48,9 @@ class Coordination:
     ) -> None:
         self.context = context
         self._interrupt = interrupt or threading.Event()
-        self._make_keeper = keeper
-        self._keeper: Keeper | None = None
+        self._keeping = Keeping(keeper) if keeper is not None else None
+        self._news = 0
         self._inbox: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
-        self._follow_at = 0.0
         self._held = 0
         self._lock = threading.Lock()  # of `_held`
         self._wanted: frozenset[int] = frozenset()
@@ -76,20 +67,27 @@ class Coordination:
     def start(self) -> None:
         """Begin; partitions are taken over as they are assigned."""
         self._thread.start()
+        if self._keeping is not None:
+            self._keeping.start()
 
     def assign(self, numbers: Iterable[int]) -> None:
         """These partitions of usage.signals are this worker's now, and no others."""
         self._interrupt.clear()
         self._wanted = frozenset(numbers)
+        if self._keeping is not None:
+            self._keeping.hold(_KEEPER in self._wanted)
 
     def revoke(self, seconds: float = 5.0) -> None:
         """Give all partitions up; returns when nothing is written for them any more."""
         self._wanted = frozenset()
         self._interrupt.set()
+        if self._keeping is not None:
+            self._keeping.hold(False)
+            self._keeping.rest(seconds / 2)
         with self._turned:
             turn = self._turns
             self._turned.wait_for(
-                lambda: self._turns > turn + 1 or not self._thread.is_alive(), seconds
+                lambda: self._turns > turn + 1 or not self._thread.is_alive(), seconds / 2
             )
 
     def take(self, number: int, value: bytes) -> None:
@@ -105,8 +103,11 @@ class Coordination:
     def settled(self, ends: Mapping[int, int]) -> bool:
         """Whether all that stands up to these offsets of the sources (inclusive) was judged."""
         settled = self._settled
-        return bool(self.trouble) or (
-            len(settled) == self.context.partitions
+        if not self._thread.is_alive():
+            return True
+        return (
+            (self._keeping is None or self._keeping.done(self._news))
+            and len(settled) == self.context.partitions
             and all(
                 waiting == 0 and all(offsets.get(source, 0) > end for source, end in ends.items())
                 for waiting, offsets in settled.values()
@@ -116,9 +117,10 @@ class Coordination:
     def status(self) -> dict[str, Any]:
         """For the page: how far the partitions are, and what is wrong."""
         parts = sorted(dict(self._partitions).items())
+        trouble = self.trouble or (self._keeping.trouble if self._keeping is not None else "")
         return {
-            "ok": not self.trouble,
-            "sentence": self.trouble,
+            "ok": not trouble,
+            "sentence": trouble,
             "dropped": self.dropped,
             "partitions": [
                 {
@@ -137,6 +139,8 @@ class Coordination:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(seconds)
+        if self._keeping is not None:
+            self._keeping.close(seconds / 2)
 
     def _run(self) -> None:
         try:
@@ -169,7 +173,6 @@ class Coordination:
         self.trouble = f"{error}; trying again"
         _log.warning("coordination: %s", self.trouble)
         self._partitions = {}
-        self._keeper = None
         self._settled = {}
 
     def _turn(self) -> None:
@@ -181,9 +184,8 @@ class Coordination:
                 continue  # given up meanwhile
             closed |= part.advance(time.monotonic())
             part.maybe_snapshot(time.monotonic())
-        if self._keeper is not None and (closed or time.monotonic() > self._follow_at):
-            self._keeper.follow()
-            self._follow_at = time.monotonic() + _FOLLOW_S
+        if self._keeping is not None and closed:
+            self._news = self._keeping.tell()
         self._settled = {number: part.settled() for number, part in self._partitions.items()}
 
     def _take_over(self) -> None:
@@ -196,10 +198,6 @@ class Coordination:
             part = SignalsPartition(self.context, number, started)
             self._partitions[number] = part
             _log.info("signals partition %d rebuilt in %.2f s", number, time.monotonic() - started)
-        if _KEEPER not in self._partitions:
-            self._keeper = None
-        elif self._keeper is None and self._make_keeper is not None:
-            self._keeper = self._make_keeper()
 
     def _take_messages(self) -> None:
         """What has come, at most a turn's worth, so that slots are closed meanwhile."""

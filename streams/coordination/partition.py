@@ -111,7 +111,7 @@ class SignalsPartition:
         if known < header.next_offset and self._waiting is not None:
             _, found = decode(value)
             if header.first_offset < known:
-                pass
+                found = found.take(found.offset >= np.uint64(known))
             self._wait(found)
         if header.next_offset >= known:
             came = stored.Heard(header.next_offset, header.watermark, header.since)

@@ -6,8 +6,9 @@ import logging
 import threading
 from collections.abc import Mapping
 
-from streams.coordination.agent import Coordination, Keeper
+from streams.coordination.agent import Coordination
 from streams.coordination.context import SignalsContext
+from streams.coordination.keeping import Keeper
 from streams.policy.watch import PolicyFile
 from streams.settings import Settings
 from streams.storage.base import Store
@@ -41,7 +42,9 @@ def coordination(
             settings.signals_topic,
         )
         return None
-    patient = RetryingStore(store, stop, settings.retry_max)
+    # One for each thread: what one of them waits for is not the other's trouble.
+    patient, keepers = (RetryingStore(store, stop, settings.retry_max) for _ in range(2))
+    keepers.interrupt = patient.interrupt
     context = SignalsContext(
         store=patient,
         topic=settings.topic,
@@ -59,6 +62,6 @@ def coordination(
     def keeper() -> Keeper:
         from streams.coordination import keeper  # numba and igraph come with it
 
-        return keeper.Keeper(patient, count, lambda: policy_file.policy, context.now_ms)
+        return keeper.Keeper(keepers, count, lambda: policy_file.policy, context.now_ms)
 
     return Coordination(context, keeper, patient.interrupt)

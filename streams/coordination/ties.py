@@ -114,9 +114,9 @@ def scored(
     """
     pairs = score_pairs(meetings, moments, parameters)
     accounts = score_accounts(pairs, meetings, moments, parameters)
-    groups = decide(communities(pairs, parameters), accounts, parameters)
+    groups = decide(communities(pairs, parameters), accounts, pairs, parameters)
     found: dict[int, dict[str, float]] = {}
-    score = accounts.score[np.searchsorted(accounts.account, groups.account)]
+    score = accounts.evidence[np.searchsorted(accounts.account, groups.account)]
     for number, label, value in zip(
         groups.account.tolist(), groups.label.tolist(), score.tolist(), strict=True
     ):

@@ -57,8 +57,8 @@ class CoordinationPolicy:
         "kinds that stand on their own; improbable timing is one", 2, low=1, high=8
     )
     members: int = key("a group needs so many accounts that score `found`", 3, low=2, high=1000)
-    found: float = key("score that makes a member", 12.0, above=0, high=1000)
-    kept: float = key("score that keeps a member", 6.0, above=0, high=1000)
+    found: float = key("evidence that makes a member", 9.0, above=0, high=1000)
+    kept: float = key("evidence that keeps a member", 4.5, above=0, high=1000)
     memory_days: float = key("what was longer ago no longer ties anybody", 7.0, low=0.1, high=60)
     extra: tuple[ExtraKind, ...] = field(
         default=(), metadata={"about": "kinds of signal of your own", "limits": {}}

@@ -89,6 +89,7 @@ def test_stream_and_plain_batch_version_agree(rows: list[Action], given: Paramet
         assert accounts.support[number] == pytest.approx(plain.support[account], abs=1e-6)
         assert accounts.portfolio[number] == pytest.approx(plain.portfolio[account], abs=1e-6)
         assert accounts.score[number] == pytest.approx(plain.score[account], abs=1e-5)
+        assert accounts.evidence[number] == pytest.approx(plain.evidence[account], abs=1e-5)
 
 
 @settings(max_examples=60, deadline=None)

@@ -105,7 +105,9 @@ class Flow:
         names = [event["account_id"] for event in events]
         places = Partitioner(self.counts[0]).assign(names)
         for source in range(self.counts[0]):
-            mine = [msgspec.json.encode(events[n]) for n in np.flatnonzero(places == source).tolist()]
+            mine = [
+                msgspec.json.encode(events[n]) for n in np.flatnonzero(places == source).tolist()
+            ]
             self.log[source] += [
                 b"\n".join(mine[at : at + lines]) for at in range(0, len(mine), lines)
             ]

@@ -48,6 +48,7 @@ class Batch:
     v: dict[Pair, float]
     support: dict[int, float]
     portfolio: dict[int, float]
+    evidence: dict[int, float]
     score: dict[int, float]
 
 
@@ -73,6 +74,11 @@ def batch(actions: list[Action], parameters: Parameters) -> Batch:
         / math.sqrt((moments[a] + 10) * (moments[b] + 10))
         for (a, b), held in coincidences.items()
     }
+    often = {a: min(1.0, moments[a] / parameters.rank_moments) for a in moments}
+    ranking = _ranked({(a, b): v[a, b] * often[a] * often[b] for a, b in v}, parameters.partners)
+    unusual = _ranked(
+        {(a, b): likeness[a, b] * often[a] * often[b] for a, b in v}, parameters.rank_partners
+    )
     support = _ranked(v, parameters.partners)
     portfolio = _ranked(likeness, parameters.portfolio_partners)
     return Batch(
@@ -86,6 +92,12 @@ def batch(actions: list[Action], parameters: Parameters) -> Batch:
         portfolio,
         {
             a: support[a] + parameters.portfolio_weight * portfolio[a]
+            if moments[a] >= parameters.moments
+            else 0.0
+            for a in support
+        },
+        {
+            a: ranking[a] + parameters.rank_weight * unusual[a]
             if moments[a] >= parameters.moments
             else 0.0
             for a in support

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,3 +187,34 @@ def test_an_agent_stops_at_once(store: ChdbStore) -> None:
     started = time.monotonic()
     agent.close(snapshot=True)
     assert time.monotonic() - started < 2.0
+
+
+def test_a_keeper_that_takes_its_time_does_not_hold_the_meetings_up(store: ChdbStore) -> None:
+    flow = Flow(store, sources=1, partitions=1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(Following):
+        def follow(self) -> None:
+            begun.set()
+            go_on.wait(30)
+            super().follow()
+
+    agent = Coordination(flow.context, Slow)
+    agent.start()
+    try:
+        agent.assign([0])
+        wait_until(begun.is_set, "the keeper is at work", 20)
+        flow.produce(traffic(seconds=60))
+        flow.seal(START + 90_000)
+        while flow.fetch(0, 100):
+            pass
+        for value in flow.topic[0]:
+            agent.take(0, value)
+        closed = (START + 90_000) // SLOT_MS * SLOT_MS
+        wait_until(lambda: agent.status()["partitions"][0]["closed"] == closed, "it goes on", 20)
+        assert not agent.settled({0: len(flow.log[0]) - 1})  # a replay waits for the keeper
+        go_on.set()
+        wait_until(lambda: agent.settled({0: len(flow.log[0]) - 1}), "all is judged", 10)
+    finally:
+        go_on.set()
+        agent.close(snapshot=False)

@@ -131,7 +131,7 @@ def test_shuffled_real_traffic_gives_no_group_in_twenty_seeds(what: str) -> None
             mixed[:, 0] = draw.permutation(table[:, 0])
         found = judge(mixed)
         assert (found.label == -1).all(), f"seed {seed}"
-        assert np.quantile(found.accounts.score, 0.999) < Parameters().found
+        assert np.quantile(found.accounts.evidence, 0.999) < Parameters().found
 
 
 def test_portions_that_cross_blocks_and_a_restart_change_nothing() -> None:
@@ -147,9 +147,11 @@ def test_portions_that_cross_blocks_and_a_restart_change_nothing() -> None:
     assert whole.evicted > 1000
     draw = np.random.default_rng(5)
     stream = Stream(given)
+    mixed = draw.permutation(table)
+    mixed = mixed[np.argsort(mixed[:, 2], kind="stable")]
     cuts = np.sort(draw.integers(0, len(table), 60))
-    for number, part in enumerate(np.split(table, cuts)):
-        push(stream, part[np.argsort(part[:, 2] + 0 * draw.permutation(len(part)), kind="stable")])
+    for number, part in enumerate(np.split(mixed, cuts)):
+        push(stream, part)
         if number % 10 == 5:
             state = stream.dump()
             stream = Stream(given)
@@ -184,6 +186,22 @@ def test_objects_beyond_the_horizon_and_pairs_beyond_memory_are_forgotten() -> N
     assert (len(rings), len(pairs), len(pairs.surviving())) == (1, 1, 0)
     pairs.forget(6 * _DAY)
     assert len(pairs) == 0
+
+
+def test_it_never_matters_when_idle_objects_were_forgotten() -> None:
+    kind = np.zeros(2, np.uint8)
+    popularity = []
+    for forget in (False, True):
+        rings = Rings(Parameters())
+        for start in (0, 5 * _DAY):
+            account = np.array([1, 2]) + start // _DAY
+            if forget:
+                rings.forget(start)
+            met = rings.meet(
+                account, np.array([7, 7], np.uint64), kind, np.array([start, start + 1])
+            )
+        popularity.append(met.popularity.tolist())
+    assert popularity == [[2.0], [2.0]]
 
 
 def test_a_late_action_meets_but_replaces_nothing_newer() -> None:
@@ -243,17 +261,41 @@ def test_two_rings_with_a_thin_bridge_are_two_groups_and_hysteresis_decides() ->
         [set(range(10, 15)), set(range(5))],
     )
     score = np.array([9.5, 9.5, 9.5, 5.0, 4.0, 9.5, 9.5, 8.0, 8.0, 8.0])
-    accounts = AccountScores(found.account, score, score, score * 0, times[:10] + 5)
-    assert decide(found, accounts, given).account.tolist() == [0, 1, 2, 3]
+    accounts = AccountScores(found.account, score, score, score, score * 0, times[:10] + 5)
+    assert decide(found, accounts, scores, given).account.tolist() == [0, 1, 2, 3]
     none = Communities(np.zeros(0, np.int64), np.zeros(0, np.int64))
-    assert len(decide(none, accounts, given)) == 0
+    assert len(decide(none, accounts, scores, given)) == 0
+
+
+def test_who_hangs_on_one_member_is_not_of_the_group() -> None:
+    ties = [(a, b, 3.0) for a in range(6) for b in range(a + 1, 6)]
+    ties += [(5, 6, 2.0), (4, 7, 2.0), (5, 7, 2.0)]  # 6 hangs on one, 7 is bound to two
+    a, b, v = (np.array(column) for column in zip(*sorted(ties), strict=True))
+    nothing, times = np.zeros(len(a)), np.zeros(len(a), np.int64)
+    scores = PairScores(
+        a, b, v, v, nothing, nothing, times + 3, times.astype(np.uint64), times, times
+    )
+    found = Communities(np.arange(8), np.zeros(8, np.int64))
+    evidence = np.array([20.0] * 6 + [7.0, 7.0])
+    accounts = AccountScores(found.account, evidence, evidence, evidence, evidence * 0, times[:8])
+    assert decide(found, accounts, scores, Parameters()).account.tolist() == [0, 1, 2, 3, 4, 5, 7]
+
+
+def test_the_busy_are_ranked_above_the_lucky() -> None:
+    # Two of three moments a second apart, and two of thirty moments likewise, thirty times.
+    rows = [(0, k, k * _DAY) for k in range(3)] + [(1, k, k * _DAY + 1000) for k in range(3)]
+    rows += [(2 + who, 100 + k, k * _DAY // 4 + who * 1000) for k in range(30) for who in range(2)]
+    accounts = judge(rows).accounts
+    assert accounts.evidence[0] > 0
+    share = accounts.score / accounts.evidence
+    assert share[0] < 0.2 * share[2]
 
 
 def test_accounts_with_two_moments_score_nothing() -> None:
     rows = [(i, k, k * _DAY + i * 100) for i in range(10) for k in range(2)]
-    assert judge(rows).accounts.score.max() == 0.0
+    assert judge(rows).accounts.evidence.max() == 0.0
     assert replace(Parameters(), moments=2).moments == 2
-    assert judge(rows, Parameters(moments=2)).accounts.score.min() > 9
+    assert judge(rows, Parameters(moments=2)).accounts.evidence.min() > 9
 
 
 def test_nothing_one_account_and_ids_out_of_range() -> None:
