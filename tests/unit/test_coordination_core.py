@@ -136,11 +136,9 @@ def test_shuffled_real_traffic_gives_no_group_in_twenty_seeds(what: str) -> None
 
 def test_portions_that_cross_blocks_and_a_restart_change_nothing() -> None:
     rows = crowd(2, 300, 30_000)
-    table = np.array([(a, o, t // 1000 * 1000) for a, o, t in rows], np.int64)
+    table = np.array([(a, o, t // _DAY * _DAY) for a, o, t in rows], np.int64)
     table = table[np.argsort(table[:, 2], kind="stable")]
-    given = Parameters(
-        single_capacity=2048, pair_capacity=1024, object_capacity=500
-    )  # all overflow
+    given = Parameters(ring=8, single_capacity=2048, pair_capacity=1024, object_capacity=500)
     whole = Stream(given)
     push(whole, table)
     expected = whole.judge()
