@@ -15,7 +15,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.errors import KafkaError
 from faust.exceptions import FaustError
@@ -36,6 +36,7 @@ __all__ = ["Running", "running", "until_signal"]
 
 _STATUS_S = 0.25
 _RETRY_S = 2.0
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -82,11 +83,13 @@ async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncI
     async with contextlib.AsyncExitStack() as stack:
         store = await _store(settings)
         stack.callback(store.close)
-        broker, partitions = settings.broker, PARTITIONS
+        broker = settings.broker
         if settings.broker:
-            stream_id, partitions = await _topic(settings)
+            stream_id = await _insist(lambda: admin.stream_id(settings, settings.topic))
+            partitions = await _insist(lambda: admin.partitions(settings))
         else:
-            process = EmbeddedProcess({settings.topic: PARTITIONS, settings.dead_letter_topic: 1})
+            partitions = {settings.topic: PARTITIONS, settings.signals_topic: PARTITIONS}
+            process = EmbeddedProcess({**partitions, settings.dead_letter_topic: 1})
             broker = await asyncio.to_thread(process.start)
             stack.callback(process.stop)
             stream_id = f"embedded/{settings.topic}/{uuid.uuid4().hex[:12]}"
@@ -140,12 +143,11 @@ async def _store(settings: Settings) -> Store:
             return store
 
 
-async def _topic(settings: Settings) -> tuple[str, int]:
-    """Stream id and partitions of the topic of events, once the broker answers."""
+async def _insist(ask: Callable[[], T]) -> T:
+    """The broker's answer; one that does not answer is waited for."""
     while True:
         try:
-            name = await asyncio.to_thread(admin.stream_id, settings, settings.topic)
-            return name, await asyncio.to_thread(admin.partition_count, settings, settings.topic)
+            return await asyncio.to_thread(ask)
         except BrokerUnavailable as error:
             _say(f"{error}; trying again every {_RETRY_S:.0f} s")
             await asyncio.sleep(_RETRY_S)

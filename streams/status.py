@@ -43,6 +43,7 @@ class Status:
         self.store_trouble: Callable[[], str] = lambda: ""
         self.platform: Callable[[], list[Incident]] = list
         self.policy_problem: Callable[[], str] = lambda: ""
+        self.coordination: Callable[[], dict[str, Any]] = dict  # empty when it is off
         self.gaps: Callable[[], list[Gap]] = list
         self.partitions: Callable[[], Mapping[int, Partition]] = dict
         self._lock = threading.Lock()
@@ -115,6 +116,7 @@ class Status:
             },
             "store": {"ok": not trouble, "sentence": trouble, "write_ms": write},
             "broker": {"ok": not self.broker, "sentence": self.broker},
+            "coordination": self.coordination(),
             "partitions": [self._partition(part) for _, part in sorted(parts.items())],
             "hottest": _hottest(parts),
             "incidents": _incidents(parts, self.platform()),

@@ -8,6 +8,7 @@ from typing import cast
 
 from dashboards.live.against import against_usual, drawn, span
 from dashboards.live.chart import chart
+from dashboards.live.group import DETECTOR, group_page
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Row, Status, is_open
 from dashboards.live.parts import (
@@ -47,6 +48,8 @@ async def incident_page(
     incident: Incident, row: Row | None, status: Status, reader: Reader
 ) -> Html:
     """The page's own part."""
+    if incident["detector"] == DETECTOR:
+        return await group_page(incident, row, status, reader)
     account, start, end = span(status, incident, _LEAST)
     rows = await reader.minutes(account, start, end)
     gaps = await reader.gaps(row["kafka_partition"], start, end) if row else []

@@ -36,6 +36,20 @@ SELECT finding_id, detector, metric, toUnixTimestamp64Milli(window_start) AS win
        threshold, toJSONString(drivers) AS drivers, toJSONString(parts) AS parts, held,
        sentence, sql, incident_id
 FROM findings FINAL WHERE """
+_CLUSTER = """
+SELECT cluster_id, members, ties, independent, within_s, lag_s, known_group, owner, object_kinds,
+       object_values, object_accounts, sql, raster_sql
+FROM clusters WHERE incident_id = {incident} ORDER BY version DESC LIMIT 1"""
+_MEMBERS = """
+SELECT account_id, org_id, toUnixTimestamp64Milli(joined_at) AS joined_at,
+       toUnixTimestamp64Milli(left_at) AS left_at, join_reason, left_reason, score, moments,
+       top_partner
+FROM cluster_members AS m WHERE cluster_id = {cluster}
+ORDER BY isNotNull(m.left_at), score DESC, account_id LIMIT 1000"""
+_CHANGES = """
+SELECT toUnixTimestamp64Milli(at) AS at, what, account_id, reason, other
+FROM cluster_changes AS c FINAL WHERE cluster_id = {cluster}
+ORDER BY c.at DESC, what, account_id LIMIT 500"""
 _GAPS = """
 SELECT toUnixTimestamp64Milli(started_at) AS started_at,
        toUnixTimestamp64Milli(ended_at) AS ended_at
@@ -105,6 +119,19 @@ class Reader:
         where = "account_id = {account} ORDER BY window_end DESC LIMIT {limit}"
         return await self._ask(_FINDINGS + where, {"account": account_id, "limit": limit})
 
+    async def cluster(self, incident_id: str) -> Row | None:
+        """The cluster that an incident is about, or None."""
+        rows = await self._ask(_CLUSTER, {"incident": incident_id})
+        return rows[0] if rows else None
+
+    async def members(self, cluster_id: str) -> list[Row]:
+        """Who belongs to a cluster, and after them who did."""
+        return await self._ask(_MEMBERS, {"cluster": cluster_id})
+
+    async def changes(self, cluster_id: str) -> list[Row]:
+        """What happened to a cluster lately, newest first."""
+        return await self._ask(_CHANGES, {"cluster": cluster_id})
+
     async def gaps(self, partition: int, start: int, end: int) -> list[tuple[int, int]]:
         """Spans of a partition the pipeline did not see (epoch ms)."""
         parameters = {"partition": partition, "start": start, "end": end}
@@ -121,4 +148,6 @@ class Reader:
 
 def _plain(value: Any) -> Any:
     """Strings may cross Arrow as bytes."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
