@@ -32,7 +32,10 @@ __all__ = ["PARTITION", "Keeper", "parameters_of"]
 
 #: Under which number the keeper's policies and state stand beside those of partitions.
 PARTITION: Final = 2**32 - 1
-_LAYOUT: Final = "keeper 1"
+_LAYOUT: Final = "keeper 2"
+#: Groups are judged with the first meetings of every two minutes: a history of days has thousands
+#: of slots, and whoever reads it waits for them.
+_JUDGE_MS: Final = 120_000
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000
 _LEAVE_AFTER_MS: Final = _DAY_MS
@@ -164,9 +167,11 @@ class Keeper:
         story, memory = self._story, self._memory
         story.begin(slot, policy, quiet=slot <= self._stored)
         story.expire(_rules(policy))
-        acted = memory.take(rows, slot)
-        if policy.coordination.enabled:
-            self._judge(slot, policy, acted)
+        memory.take(rows, slot)
+        if slot // _JUDGE_MS != memory.judged // _JUDGE_MS:
+            if policy.coordination.enabled:
+                self._judge(slot, policy, memory.acted)
+            memory.judged, memory.acted = slot, {}
         self._slot = slot
         self.written += story.finish(len(memory.groups.by_id), memory.pairs.several)
 

@@ -49,25 +49,32 @@ class Memory:
         self.kinds: list[str] = []
         self._memory_ms = round(parameters.memory_s * 1000)
         self._names = Names()
+        #: Who met since the last judgement, and when last (epoch ms).
+        self.acted: dict[frozenset[str], int] = {}
+        self.judged = 0  # slot of that judgement
         self._forgot = 0
         self._active: dict[str, int] = {}  # distinct ticks since `_start`, up to `_through`
         self._start = self._through = 0
 
-    def take(self, rows: pa.Table, slot: int) -> dict[frozenset[str], int]:
-        """Meetings of a slot; returns who met in it, and when last (epoch ms)."""
+    def take(self, rows: pa.Table, slot: int) -> None:
+        """Meetings of a slot."""
         hour = (slot - 1) // _HOUR_MS * _HOUR_MS
         if hour > self._forgot:
             self.pairs.forget(hour)
             self._forgot = hour
-        name_a, name_b = (rows.column(f"account_{end}").to_pylist() for end in "ab")
-        numbers = self._numbers(name_a, name_b)
+        sides = [_words(rows.column(f"account_{end}")) for end in "ab"]
+        numbers = [
+            self._names.numbers([name.encode() for name in names])[place] for place, names in sides
+        ]
         times = [np.asarray(rows.column(f"ms_{end}").to_numpy(), np.int64) for end in "ab"]
-        kind = self._codes(rows.column("kind_name").to_pylist())
+        place, words = _words(rows.column("kind_name"))
+        kind = self._codes(words)[place]
         swapped = numbers[0] > numbers[1]
+        first, second = np.where(swapped, numbers[::-1], numbers)
         self.pairs.add(
             Meetings(
-                np.where(swapped, numbers[1], numbers[0]),
-                np.where(swapped, numbers[0], numbers[1]),
+                first,
+                second,
                 np.where(swapped, times[1], times[0]),
                 np.where(swapped, times[0], times[1]),
                 np.asarray(rows.column("object").to_numpy(), np.uint64),
@@ -77,18 +84,29 @@ class Memory:
             )
         )
         self.dependence.add(numbers[0], numbers[1], kind, slot)
-        latest = np.maximum(times[0], times[1]).tolist()
-        acted: dict[frozenset[str], int] = {}
-        for a, b, ms in zip(name_a, name_b, latest, strict=True):
-            pair = frozenset((a, b))
-            acted[pair] = max(ms, acted.get(pair, 0))
-        return acted
+        self._note(first, second, np.maximum(times[0], times[1]), numbers, sides)
 
-    def _numbers(self, name_a: list[str], name_b: list[str]) -> list[NDArray[np.int64]]:
-        return [self._names.numbers([name.encode() for name in side]) for side in (name_a, name_b)]
+    def _note(
+        self,
+        first: NDArray[np.int64],
+        second: NDArray[np.int64],
+        latest: NDArray[np.int64],
+        numbers: list[NDArray[np.int64]],
+        sides: list[tuple[NDArray[np.int64], list[str]]],
+    ) -> None:
+        """Who met since the last judgement, and when last: a pair at a time, not a meeting."""
+        if not len(first):
+            return
+        order = np.lexsort((latest, second, first))
+        last = np.flatnonzero(np.diff(first[order], append=-1) | np.diff(second[order], append=-1))
+        rows = order[last].tolist()
+        for row in rows:
+            names = [words[place[row]] for place, words in sides]
+            pair = frozenset(names)
+            self.acted[pair] = max(int(latest[row]), self.acted.get(pair, 0))
 
     def _codes(self, words: list[str]) -> NDArray[np.uint8]:
-        for name in dict.fromkeys(words):
+        for name in words:
             if name in self.kinds:
                 continue
             self.kinds.append(name)
@@ -143,6 +161,8 @@ class Memory:
                 "kinds": self.kinds,
                 "groups": self.groups.dump(),
                 "forgot": self._forgot,
+                "judged": self.judged,
+                "acted": sorted([*sorted(pair), ms] for pair, ms in self.acted.items()),
             }
         )
         return state
@@ -156,6 +176,14 @@ class Memory:
         self.kinds = list(rest["kinds"])
         self.groups.load(rest["groups"])
         self._forgot = int(rest["forgot"])
+        self.judged = int(rest["judged"])
+        self.acted = {frozenset((a, b)): int(ms) for a, b, ms in rest["acted"]}
+
+
+def _words(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
+    """A column of text as places in its different words, in order of first appearance."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return np.asarray(encoded.indices.to_numpy(), np.int64), encoded.dictionary.to_pylist()
 
 
 def _part(state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

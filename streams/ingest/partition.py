@@ -1,8 +1,8 @@
 """One partition of `usage.events` on this worker: from fetched messages to stored findings.
 
-The middle of the flow. `prepare` decodes and judges a fetch without side effects; `commit` stores
-its events and dead letters, folds it, stores what was found, and last the marker from which another
-worker would go on. A crash anywhere in between is made good by `recover`.
+`prepare` decodes and judges a fetch without side effects; `commit` stores its events and letters,
+folds it, stores what was found, and last the marker from which another worker would go on. A crash
+anywhere in between is made good by `recover`.
 """
 
 from __future__ import annotations
@@ -255,10 +255,8 @@ class Partition:
 
     def _maybe_rewind(self, ts: NDArray[np.int64]) -> None:
         """A replay that starts before everything known opens a timeline of its own."""
-        if self._opened or not len(ts):
-            return
-        self._opened = True
-        if not self.context.times.replay:
+        first, self._opened = not self._opened, self._opened or bool(len(ts))
+        if not (first and len(ts) and self.context.times.replay):
             return
         if int(ts[0]) >= self.watermark.value - self.context.late_limit_ms:
             return
