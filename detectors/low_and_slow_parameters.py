@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 
 __all__ = ["SHARES", "Parameters"]
 
-SHARES: Final = ("short", "novel", "concentration")
+SHARES: Final = ("short", "new_template", "concentration")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,24 +20,23 @@ class Parameters:
     """
 
     min_requests: int = 20  # requests with an output, and with a template: below, evidence is 0
-    warm_up_hours: int = 12  # active hours without a verdict
+    warm_up_hours: int = 3  # active hours without a verdict
     hour_requests: float = 50.0  # requests: an hour with more is learned as so many
     half_life_hours: float = 168.0  # active hours until one counts half in the history
     record_half_life_hours: float = 672.0  # hours until a record counts half
-    prior_mean: tuple[float, float, float] = (0.25, 0.1, 0.2)  # shares, 0..1
+    prior_mean: tuple[float, float, float] = (0.25, 0.02, 0.2)  # shares, 0..1
     prior_requests: float = 50.0  # requests that the prior of the mean stands for
     prior_dispersion: tuple[float, float, float] = (0.1, 0.1, 0.1)  # correlation, 0..1
     prior_hours: float = 24.0  # hours of `hour_requests` that the prior dispersion stands for
     dispersion_limits: tuple[float, float] = (0.02, 0.9)  # the estimate stays between these
     winsor_margin: float = 0.15  # share: an hour is learned as at most so much above the known
-    recent_weight: float = 0.6  # of the evidence when the new templates came hours ago, 0..1
-    short_weight: float = 0.3  # of the evidence when short outputs stand alone, 0..1
+    short_weight: float = 0.2  # of the evidence when short outputs stand alone, 0..1
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             below = {"prior_mean": 1.0, "prior_dispersion": 1.0, "dispersion_limits": 1.0}
-            highest = {"winsor_margin": 1.0, "recent_weight": 1.0, "short_weight": 1.0}
+            highest = {"winsor_margin": 1.0, "short_weight": 1.0}
             for number in value if isinstance(value, tuple) else (value,):
                 if not math.isfinite(number) or number <= 0:
                     self._refuse(field.name, "a finite number > 0")

@@ -28,7 +28,8 @@ _SIMPLE: Final = {
     "short_outputs": f"countIf({_SHORT})",
     "templated": "countIf(template != '')",
     "novel": "countIf(template != '' AND template NOT IN (SELECT template FROM events "
-    "WHERE account_id = {account_id} AND tick <= fromUnixTimestamp64Milli({start}, 'UTC')))",
+    "WHERE account_id = {account_id} "
+    "AND tick <= toStartOfDay(fromUnixTimestamp64Milli({start}, 'UTC'))))",
     "quota_used": "max(quota_used)",
     "flagged": " + ".join(f"countIf(moderation['{c}'] >= 0.5)" for c in MODERATION_CATEGORIES),
 }

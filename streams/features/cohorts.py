@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.features import hourly
-from streams.features.hourly_record import CATEGORY_BINS, MIXES, PLACES, TEMPLATE_BINS
+from streams.features.hourly_record import CATEGORY_BINS, MIX_BINS, MIXES, PLACES
 
 __all__ = ["PROFILE", "Cohorts"]
 
@@ -113,7 +113,7 @@ class Cohorts:
         fold, bit = np.divmod(records["place"].astype(np.int64) - 1, _BITS)
         requests = records["counts"][:, 0].astype(np.int64)
         counted = np.minimum(requests, _REQUESTS)
-        bins = records["bins"][:, TEMPLATE_BINS:].astype(np.int64)
+        bins = records["bins"][:, MIX_BINS].astype(np.int64)
         bins <<= hourly.thinning(requests)[:, None]
         shares = bins * (_UNIT * counted)[:, None] // requests[:, None]
         np.add.at(hour.requests, which, counted)

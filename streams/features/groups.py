@@ -27,11 +27,14 @@ class Pairs:
     group: NDArray[np.int64]  # the first group of that tick and account
     template: NDArray[np.uint64]
     count: NDArray[np.int64]  # rows
+    short: NDArray[np.int64]  # of them, those with a short output
 
     def cut(self, start: int, end: int) -> Pairs:
         """The pairs of the groups `start` to `end`, counted from there."""
         low, high = np.searchsorted(self.group, (start, end)).tolist()
-        return Pairs(self.group[low:high] - start, self.template[low:high], self.count[low:high])
+        part = slice(low, high)
+        columns = (self.template[part], self.count[part], self.short[part])
+        return Pairs(self.group[part] - start, *columns)
 
 
 @dataclass(slots=True)
@@ -118,7 +121,8 @@ def grouped(rows: Rows, tick_ms: int) -> Groups:
     counts[:, 0] = sizes
     counts[:, 1] = _counted((status >= 400) & (status != 429), first)
     counts[:, 2] = _counted(status == 429, first)
-    counts[:, 3] = _counted(answered & (completion <= SHORT_OUTPUT_TOKENS), first)
+    short = answered & (completion <= SHORT_OUTPUT_TOKENS)
+    counts[:, 3] = _counted(short, first)
     tokens = np.empty((len(first), 2), np.uint64)
     tokens[:, 0] = np.add.reduceat(rows.prompt[order], first)
     tokens[:, 1] = np.add.reduceat(completion, first)
@@ -131,11 +135,11 @@ def grouped(rows: Rows, tick_ms: int) -> Groups:
     distincts[:, 2] = np.bitwise_or.reduceat(bit[order], first)
     scores = None if rows.moderation is None else rows.moderation[order]
     quota = None if rows.quota is None else rows.quota[order]
-    pairs = _pairs(key, rows.template[order], first)
+    pairs = _pairs(key, rows.template[order], short, first)
     # Late rows do not vote: a vote stands in the running bucket, which would outlive them.
     in_time = pairs
     if pairs is not None and late.any():
-        in_time = _pairs(key, np.where(late, np.uint64(0), rows.template)[order], first)
+        in_time = _pairs(key, np.where(late, np.uint64(0), rows.template)[order], short, first)
     template, template_count = (None, None) if in_time is None else _commonest(in_time, len(first))
     group = np.empty(len(order), np.int64)
     group[order] = np.repeat(np.arange(len(first)), sizes)
@@ -171,7 +175,10 @@ def _smallest(quota: NDArray[np.float32], first: NDArray[np.int64]) -> Any:
 
 
 def _pairs(
-    key: NDArray[np.int64], template: NDArray[np.uint64], first: NDArray[np.int64]
+    key: NDArray[np.int64],
+    template: NDArray[np.uint64],
+    short: NDArray[np.bool_],
+    first: NDArray[np.int64],
 ) -> Pairs | None:
     """The templates of each key, ascending; rows without one are left out."""
     known = np.flatnonzero(template)
@@ -183,7 +190,8 @@ def _pairs(
     new_pair = np.flatnonzero((keys[1:] != keys[:-1]) | (template[1:] != template[:-1])) + 1
     start = np.concatenate((np.zeros(1, np.int64), new_pair))
     count = np.diff(np.append(start, len(keys)))
-    return Pairs(np.searchsorted(key[first], keys[start]), template[start], count)
+    brief = np.add.reduceat(short[known][order].view(np.uint8), start, dtype=np.int64)
+    return Pairs(np.searchsorted(key[first], keys[start]), template[start], count, brief)
 
 
 def _commonest(pairs: Pairs, groups: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -6,8 +6,8 @@ whole columns, and writes them back. A record that is touched in a later hour is
 nothing has to sweep over the accounts when an hour ends.
 
 A row counts in the hour of the tick that counts it: a late row in the hour that runs, not in its
-own. What is added does not depend on the order of rows within the tick; a template that is new in
-an hour is novel for all of that hour's requests.
+own. What is added does not depend on the order of rows within the tick; a template that is new is
+novel for all requests of its day (`streams/features/seen.py`).
 """
 
 from __future__ import annotations
@@ -44,13 +44,18 @@ from streams.features.windows import distinct
 
 __all__ = ["add", "hour_of", "inputs", "take", "thinning"]
 
+_Integers = NDArray[np.int64]
+
 _LASTING: Final = np.frombuffer(bytes(PASSING) + b"\xff" * (HOURLY.itemsize - PASSING), np.uint64)
 #: Bins count every request up to this many an hour.
 _EXACT: Final = 1 << 15
 _SIZES: Final = np.searchsorted(SIZE_EDGES, np.arange(SIZE_EDGES[-1] + 1), "right").astype(np.uint8)
+_DAY: Final = 24  # hours
 _FLAGGED: Final = np.uint8(128)  # a score of 0.5 or more, in SCORE_UNITs
 _STRIDE: Final = HOURLY.itemsize // 2  # of records seen as 16-bit words
 _FIRST_BIN: Final[int] = HOURLY.fields["bins"][1] // 2  # type: ignore[index]
+#: Of the bins of short outputs of new templates among `bins`.
+_NEW_SHORT: Final = BINS - TEMPLATE_BINS
 _LANES: Final = CATEGORY_BINS + 1  # of a mix while it is counted: the last is for the unknown
 
 
@@ -109,7 +114,8 @@ def _begin_hour(records: Any, rows: NDArray[np.int64], hour: int, names: Sequenc
     stale = np.flatnonzero(records["hour"] != hour)
     if len(stale):
         records.view(WORDS)[stale] &= _LASTING
-        records["templates"][stale] = seen.settle(records["templates"][stale])
+        turned = records["hour"][stale] // _DAY != hour // _DAY
+        records["templates"][stale] = seen.settle(records["templates"][stale], turned)
         records["hour"][stale] = hour
         new = stale[records["place"][stale] == 0]
         records["place"][new] = [_place(names[row]) for row in rows[new].tolist()]
@@ -204,16 +210,24 @@ def _count_templates(
     records["counts"][:, COUNTS.index("templated")] += counted
     mixed = seen.spread(pairs.template)
     novel = np.flatnonzero(seen.unseen(records["templates"], account, mixed))
+    bins = _FIRST_BIN + (mixed >> np.uint64(32)).astype(np.int64) % TEMPLATE_BINS
+    place = account * _STRIDE + bins
+    _add_at(records, place, pairs.count, shift[account], tick)
     if len(novel):
         counted = np.bincount(account[novel], pairs.count[novel], len(records)).astype(np.uint32)
         records["counts"][:, COUNTS.index("novel")] += counted
-    count = pairs.count
-    if (thinned := np.flatnonzero(shift[account])).size:
+        some = novel[pairs.short[novel] > 0]
+        where = place[some] + _NEW_SHORT
+        _add_at(records, where, pairs.short[some], shift[account[some]], tick + _NEW_SHORT)
+
+
+def _add_at(records: Any, place: _Integers, count: _Integers, shift: _Integers, tick: int) -> None:
+    """Counts (p,), thinned, at places (p,) of the records seen as 16-bit words."""
+    if (thinned := np.flatnonzero(shift)).size:
         count = count.copy()
-        count[thinned] = _thinned(count[thinned, None], shift[account[thinned]], tick)[:, 0]
-    bins = _FIRST_BIN + (mixed >> np.uint64(32)).astype(np.int64) % TEMPLATE_BINS
+        count[thinned] = _thinned(count[thinned, None], shift[thinned], tick)[:, 0]
     # In one dimension adding at places is several times as fast as in two.
-    np.add.at(records.view(np.uint16), account * _STRIDE + bins, count.astype(np.uint16))
+    np.add.at(records.view(np.uint16), place, count.astype(np.uint16))
 
 
 def _count_flagged(
@@ -277,6 +291,7 @@ def inputs(hourly: Any, now_ms: int) -> dict[str, NDArray[np.float64]]:
     shift = thinning(records["counts"][:, 0].astype(np.int64))
     bins = np.ldexp(records["bins"].astype(np.float64), shift[:, None])
     result["template_counts"] = bins[:, :TEMPLATE_BINS]
+    result["new_short_counts"] = bins[:, _NEW_SHORT:]
     for place, name in enumerate(MIXES):
         start = TEMPLATE_BINS + place * CATEGORY_BINS
         result[name] = bins[:, start : start + CATEGORY_BINS]

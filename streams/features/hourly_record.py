@@ -21,6 +21,7 @@ __all__ = [
     "HOURLY",
     "MEANING",
     "MIXES",
+    "MIX_BINS",
     "MODERATION",
     "PASSING",
     "PLACES",
@@ -55,7 +56,9 @@ SIZE_EDGES: Final = (1, 32, 128, 512, 2048, 8192, 32_768)
 SIZE_BINS: Final = len(SIZE_EDGES) + 1
 #: Accounts are told apart by this many places where it is enough to know how many there are.
 PLACES: Final = 512
-BINS: Final = TEMPLATE_BINS + len(MIXES) * CATEGORY_BINS
+#: Of the bins by MIXES among `bins`; after them come the short outputs of new templates.
+MIX_BINS: Final = slice(TEMPLATE_BINS, TEMPLATE_BINS + len(MIXES) * CATEGORY_BINS)
+BINS: Final = MIX_BINS.stop + TEMPLATE_BINS
 
 HOURLY: Final = np.dtype(
     [
@@ -66,7 +69,8 @@ HOURLY: Final = np.dtype(
         ("quota_max", np.float32),
         ("quota_first", np.float32),
         ("ticks", np.uint16, (len(TICKS),)),
-        ("bins", np.uint16, (BINS,)),  # by template, then MIXES; see `hourly.thinning`
+        # Requests by template, by MIXES, and short outputs of new templates; see `hourly.thinning`.
+        ("bins", np.uint16, (BINS,)),
         # From here on nothing is emptied when an hour is over.
         ("place", np.uint16),  # of the account, by hash of its name, from 1: see `cohorts`
         ("hour", np.uint32),  # since 1970, to which all of the above belongs
@@ -81,4 +85,4 @@ WORDS: Final[np.dtype[Any]] = np.dtype((np.uint64, (HOURLY.itemsize // 8,)))
 #: Bytes of a record that are emptied when the hour is over.
 PASSING: Final[int] = HOURLY.fields["place"][1]  # type: ignore[index]
 #: Part of the layout's identity: raise the number when the same bytes come to mean something else.
-MEANING: Final = f"hourly 2 {TOKENS} {BITS} {COUNTS} {MODERATION} {TICKS} {MIXES} {SIZE_EDGES}"
+MEANING: Final = f"hourly 3 {TOKENS} {BITS} {COUNTS} {MODERATION} {TICKS} {MIXES} {SIZE_EDGES}"

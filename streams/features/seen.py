@@ -1,11 +1,12 @@
-"""Which templates an account has sent before this hour: a Bloom filter that never fills up.
+"""Which templates an account has sent before today: a Bloom filter that never fills up.
 
 Part of the hourly record, asked and told once a tick by `streams/features/hourly.py`. Two
-generations of 512 bits: a template is known when either holds it. What is sent in an hour waits in
-a third filter until the hour is over, so a template that is new stays new for all of its hour; then
-it goes into the first generation. When an hour leaves that more than 40 % full it becomes the
-second, and an empty one takes its place, so templates in use stay known and those long out of use
-are forgotten.
+generations of 512 bits: a template is known when either holds it. What is sent in a day (UTC) waits
+in a third filter until the day is over, so a template that is new stays new for all of its day;
+then it goes into the first generation. Whoever sends so many new ones that the third is 30 % full
+(some 36 templates) need not wait that long: there a new one stays new for all of its hour. When
+the first generation is left more than 40 % full it becomes the second, and an empty one takes its
+place, so templates in use stay known and those long out of use are forgotten.
 
 A template sets five bits of one 64-bit word (Putze, Sanders and Singler, "Cache-, hash- and
 space-efficient Bloom filters", WEA 2007), so asking costs one memory access a generation. An hour
@@ -30,8 +31,9 @@ _BITS_SET: Final = 5
 _SIZE: Final = 512
 _FULL: Final = _SIZE * 40 // 100
 _OVERFLOW: Final = _SIZE * 60 // 100
+_MANY: Final = _SIZE * 30 // 100
 _ONE: Final = np.uint64(1)
-_HOUR: Final = 2
+_WAITING: Final = 2
 
 
 def spread(template: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -42,9 +44,9 @@ def spread(template: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def unseen(filters: Any, record: NDArray[np.int64], mixed: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which templates (n,), by their `spread`, each record had not sent before this hour.
+    """Which templates (n,), by their `spread`, each record had not sent before today.
 
-    filters: (m, 3, 8) uint64, changed in place: the new ones are remembered once the hour is over.
+    filters: (m, 3, 8) uint64, changed in place: the new ones are remembered when they settle.
     record: (n,) index into it.
     """
     word = (mixed >> np.uint64(61)).astype(np.int64)
@@ -56,23 +58,27 @@ def unseen(filters: Any, record: NDArray[np.int64], mixed: NDArray[np.uint64]) -
     if len(told):
         record, word, mask = record[told], word[told], mask[told]
         new[told] = (filters[record, 1, word] & mask) != mask
-        hour = filters[:, _HOUR]
-        np.bitwise_or.at(hour, (record, word), mask)  # those known to the second: sent again
+        waiting = filters[:, _WAITING]
+        np.bitwise_or.at(waiting, (record, word), mask)  # those known to the second: sent again
     return new
 
 
-def settle(filters: Any) -> Any:
-    """Filters (m, 3, 8) of an hour that is over, as a copy for the next one."""
+def settle(filters: Any, turned: NDArray[np.bool_]) -> Any:
+    """Filters (m, 3, 8) of an hour that is over, as a copy for the next one.
+
+    turned: (m,) where the day is over as well.
+    """
     result = filters.copy()
-    rows = np.flatnonzero(filters[:, _HOUR].any(axis=1))
+    waiting = np.bitwise_count(filters[:, _WAITING]).sum(axis=1, dtype=np.int64)
+    rows = np.flatnonzero((waiting > 0) & (turned | (waiting > _MANY)))
     if not len(rows):
         return result
     before = filters[rows, 0]
-    first = before | filters[rows, _HOUR]
+    first = before | filters[rows, _WAITING]
     filled = np.bitwise_count(first).sum(axis=1, dtype=np.int64)
     full = filled > _FULL
     kept = np.where((filled > _OVERFLOW)[:, None], before, first)
     result[rows[full], 1] = kept[full]
     result[rows, 0] = np.where(full[:, None], np.uint64(0), first)
-    result[rows, _HOUR] = 0
+    result[rows, _WAITING] = 0
     return result

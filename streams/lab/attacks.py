@@ -38,8 +38,6 @@ SPAM_NEEDS: Final = 10.0
 SPAM_HOURLY: Final = 60
 _TRIES: Final = 40
 _LEAST_REQUESTS: Final = 40  # of a scenario that changes the account's own requests
-
-
 #: Usual requests per five minutes, with any, of an account whose multiple is a burst at all.
 BURST_NEEDS: Final = 2.0
 
@@ -103,13 +101,17 @@ def busy_moment(
 ) -> int:
     """A start after which the account sends enough for a changed share of it to be an attack.
 
-    `hourly`: requests an hour that it must send on average.
+    `hourly`: requests an hour that it must send on average; then it must have sent something a day
+    before, too. What is called a change must have something to differ from: of accounts in their
+    first hour ever one in fifty honest ones sends nine short outputs in ten by one template.
     """
     least = max(_LEAST_REQUESTS / share, hourly * length / HOUR)
     for _ in range(_TRIES):
         start = moment(traffic, rng, account, length)
         held = traffic.requests[max(start, 0) : start + length, account]
-        if start >= 0 and held.sum(dtype=np.int64) >= least:
+        if start < 0 or held.sum(dtype=np.int64) < least:
+            continue
+        if not hourly or traffic.requests[: start - DAY, account].any():
             return start
     return -1
 
@@ -287,7 +289,8 @@ def drift(what: str, share: float, minutes: int) -> Build:
 
 
 def _template(rng: np.random.Generator) -> dict[str, Any]:
-    return {"templates": 1, "novelty": 0.0, "templated": 1.0, "template_identity": _identity(rng)}
+    pool = {"templates": 1, "template_life": np.inf, "template_identity": _identity(rng)}
+    return pool | {"novelty": 0.0, "templated": 1.0}
 
 
 def _identity(rng: np.random.Generator) -> np.uint64:

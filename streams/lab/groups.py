@@ -205,12 +205,13 @@ def _pairs(requests: Requests, part_group: Integers) -> Pairs | None:
     if not len(part):
         return None
     group, template = part_group[part], requests.template[part, slot]
-    count = requests.template_count[part, slot]
+    count, short = requests.template_count[part, slot], requests.template_short[part, slot]
     order = np.lexsort((template, group))
-    group, template, count = group[order], template[order], count[order]
+    group, template, count, short = group[order], template[order], count[order], short[order]
     new = (np.diff(group) != 0) | (np.diff(template) != 0)
     first = np.concatenate(([0], np.flatnonzero(new) + 1))
-    return Pairs(group[first], template[first], np.add.reduceat(count, first))
+    counts = (np.add.reduceat(count, first), np.add.reduceat(short, first))
+    return Pairs(group[first], template[first], *counts)
 
 
 def _commonest(pairs: Pairs, groups: int) -> tuple[Words, Integers]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from streams.events.schema import MODERATION_CATEGORIES
 from streams.traffic.simulate.tokens import QUANTILES, TokenTable
 
-__all__ = ["BINS", "SIZES", "USE_CASES", "Habits", "drawn_habits", "mixed"]
+__all__ = ["BINS", "SIZES", "USE_CASES", "Habits", "commonest_share", "drawn_habits", "mixed"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -31,6 +31,9 @@ _POOL: Final = 2.5  # exponent of popularity inside a pool: few are common
 # standard deviation of 0.01, 0.1, 0.45, 0.9, 1.5 (deciles 1, 2.5, 5, 7.5, 9); a bin is log 4 wide.
 _DRIFT: Final = 0.25
 _DRIFT_MOST: Final = 1.2
+#: Days until a template of a pool is replaced: a third of the accounts revise their commonest one
+#: within two weeks. How often customers do is not known; without it novelty would come too easily.
+_TEMPLATE_LOG_DAYS: Final = (float(np.log(14.0)), float(np.log(180.0)))
 
 
 @dataclass(slots=True)
@@ -52,6 +55,7 @@ class Habits:
     templated: Floats  # chance that the cell's requests carry fingerprints: 0 or 1
     novelty: Floats  # chance that a template is one never seen before
     templates: Integers
+    template_life: Floats  # minutes until a template of the pool is replaced by a new version
     template_identity: NDArray[np.uint64]
     keys: Integers
     key_identity: NDArray[np.uint64]
@@ -130,6 +134,7 @@ def drawn_habits(
         quota=np.where(told, busy_per_day * rng.choice([2.0, 5.0, 10.0, 20.0], n), 0.0),
         quota_least=np.zeros(n),
         cohort=use_case,
+        template_life=1440.0 * np.exp(rng.uniform(*_TEMPLATE_LOG_DAYS, n)),
     )
 
 
@@ -147,6 +152,11 @@ def in_pool(rng: np.random.Generator, pool: Integers) -> Integers:
     share = rng.random(len(pool))
     place: Integers = (share**_POOL * pool).astype(np.int64)
     return place
+
+
+def commonest_share(pool: int) -> float:
+    """Of what `in_pool` draws, the share of the commonest."""
+    return float((1.0 / pool) ** (1.0 / _POOL))
 
 
 def _bins(table: Floats) -> Floats:

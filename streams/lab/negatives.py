@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from streams.lab.habits import commonest_share
 from streams.lab.scenario import (
     DAY,
     HOUR,
@@ -39,6 +40,7 @@ def negatives() -> Iterator[Scenario]:
         ("customer_growth", "x3 in a week", 7 * DAY, 4.0, growth(3.0, 7 * DAY)),
         (LEVEL_SHIFT, "x3", DAY, 4.0, level_shift(3.0)),
         ("product_launch", "+100 %", DAY, 4.0, launch()),
+        ("prompt_version", "commonest template", DAY, 4.0, prompt_version()),
         ("retry_storm", "outage", _OUTAGE_MINUTES, 6.0, retry_storm()),
         ("time_zone", "-8 h", 7 * DAY, 4.0, time_zone(8 * HOUR)),
     ):
@@ -104,6 +106,25 @@ def level_shift(factor: float) -> Build:
             return None
         times = np.full(traffic.population.minutes - start, factor)
         return Made(start, traffic.population.minutes, _more(traffic, rng, account, start, times))
+
+    return build
+
+
+def prompt_version() -> Build:
+    """The commonest template is replaced by a new version for good; its answers stay as they were.
+
+    Of an account with one template and short answers that looks like spam for a day.
+    """
+
+    def build(traffic: Traffic, rng: np.random.Generator, account: int) -> Made | None:
+        start = moment(traffic, rng, account, 2 * DAY)
+        if start < 0 or not traffic.population.habits.templated[account]:
+            return None
+        identity = np.uint64(rng.integers(1, 1 << 62))
+        row = traffic.row(account, templates=1, template_life=np.inf, template_identity=identity)
+        share = commonest_share(int(traffic.population.habits.templates[account]))
+        end = traffic.population.minutes
+        return Made(start, start + DAY, traffic.move(rng, account, start, end, share, row))
 
     return build
 

@@ -21,7 +21,9 @@ __all__ = ["SLOTS", "Parts", "Requests", "draw"]
 SLOTS: Final = 3
 _TEMPLATE_SLOTS: Final = 6  # likewise of templates, each a third of what the ones before left
 _NOVELTY_SWING: Final = 0.8  # of its logarithm, from one draw (some hours) to the next
+_LAST: Final = np.uint64(2**64 - 1)
 _NEW: Final = np.uint64(1 << 40)  # numbers of new templates lie above those of any pool
+_VERSION: Final = np.uint64(1 << 20)  # of a template: what its number grows by
 
 
 @dataclass(slots=True)
@@ -45,6 +47,11 @@ class Requests:
     (p, categories). template, template_count: (p, slots), 0 where there is none. keys, addresses,
     users: (p, SLOTS) uint64 values, request i of the part has value i modulo SLOTS. quota,
     quota_least, cohort: as in `Habits`.
+
+    Some templates have short outputs, others long ones (of Mooncake's conversations two outputs
+    that share a prompt's prefix are both short, or both not, with a correlation of .56), so the
+    slots of a part stand in an order of the templates' own, and its short outputs belong to the
+    first of them.
     """
 
     minute: Integers
@@ -75,6 +82,13 @@ class Requests:
         """(p,) requests with a short output."""
         short: Integers = self.output[:, 1]
         return short
+
+    @property
+    def template_short(self) -> Integers:
+        """(p, slots) short outputs of each template."""
+        before = np.cumsum(self.template_count, axis=1) - self.template_count
+        brief: Integers = np.clip(self.short[:, None] - before, 0, self.template_count)
+        return brief
 
     def take(self, which: Any) -> Requests:
         """The parts selected by a slice, mask or index array."""
@@ -168,6 +182,7 @@ def _templates(
         here = np.flatnonzero(left > 0)
         mine = row[here]
         known = in_pool(rng, habits.templates[mine]).astype(np.uint64)
+        known += _VERSION * _versions(habits, mine, known, parts.minute[here])
         fresh = rng.integers(0, 1 << 40, len(here)).astype(np.uint64) + _NEW
         new = rng.random(len(here)) < novelty[mine]
         number = np.where(new, fresh, known)
@@ -175,7 +190,19 @@ def _templates(
         share = -(-left[here] // 3) if slot < _TEMPLATE_SLOTS - 1 else left[here]
         counts[here, slot] = share
         left[here] -= share
-    return template, counts
+    # Unused slots (0) come last: mixed words are never the largest.
+    order = np.argsort(np.where(template > 0, mixed(template), _LAST), axis=1, kind="stable")
+    return np.take_along_axis(template, order, 1), np.take_along_axis(counts, order, 1)
+
+
+def _versions(
+    habits: Habits, row: Integers, number: NDArray[np.uint64], minute: Integers
+) -> NDArray[np.uint64]:
+    """How often template `number` of a pool was replaced by `minute`; each at times of its own."""
+    life = habits.template_life[row]
+    phase = (mixed(habits.template_identity[row] - number) >> np.uint64(11)) * 2.0**-53
+    replaced: NDArray[np.uint64] = (minute / life + phase).astype(np.uint64)
+    return replaced
 
 
 def _values(

@@ -23,6 +23,7 @@ HOURS: Final = DAYS * 24
 BINS: Final = 32
 CATEGORIES: Final = 8
 _MEDICAL: Final = 6
+_DAY: Final = 24  # hours; the first one begins at midnight
 _LUMP: Final = 0.002  # chance an hour
 
 Floats = NDArray[np.float64]
@@ -79,10 +80,10 @@ def population(
     requests = _requests(rng, accounts)
     plan = _plan(rng, requests, first_times)
     inputs = {
-        name: np.zeros((HOURS, accounts))
-        for name in ("requests", "outputs", "short_outputs", "templated", "novel")
+        name: np.zeros((HOURS, accounts)) for name in ("requests", "outputs", "short_outputs")
     }
-    inputs["template_counts"] = np.zeros((HOURS, accounts, BINS))
+    for name in ("template_counts", "new_short_counts"):
+        inputs[name] = np.zeros((HOURS, accounts, BINS))
     for name in ("flagged", "flagged_short", "moderation_sum"):
         inputs[name] = np.zeros((HOURS, accounts, CATEGORIES))
     for account in range(accounts):
@@ -151,15 +152,21 @@ def _account(
     )
     hash_bin = rng.integers(0, BINS, kinds + 8)
 
-    drawn = [_draw(rng, usual[h], mix[h], short, free, flags, hash_bin) for h in range(HOURS)]
+    # A new version of a prompt: the busiest template gets a new fingerprint, its outputs stay.
+    revised = np.zeros((HOURS, kinds), np.bool_)
+    if (start := plan.version[number]) >= 0:
+        revised[start : _day_end(start), mix[start].argmax()] = True
+    drawn = [
+        _draw(rng, usual[h], mix[h], short, free, flags, hash_bin, revised[h]) for h in range(HOURS)
+    ]
     extra = np.random.default_rng([int(rng.integers(1 << 32)), 1])
     if plan.batch[number] >= 0:
         one = extra.beta(1, 10, 1) * 0.05 + 0.94
         factor = extra.uniform(1, 10)
         for hour in range(plan.batch[number], HOURS, 24):
             count = extra.poisson(factor * max(usual.mean(), 30.0))
-            known = hour > plan.batch[number]
-            more = _draw(extra, count, np.ones(1), one, 0.0, flags, hash_bin[kinds:], not known)
+            fresh = hour < _day_end(plan.batch[number])
+            more = _draw(extra, count, np.ones(1), one, 0.0, flags, hash_bin[kinds:], fresh)
             drawn[hour] = _add(drawn[hour], more)
     if (start := plan.launch[number]) >= 0:
         for hour in range(start, min(start + 12, HOURS)):
@@ -167,27 +174,18 @@ def _account(
             count = extra.poisson(4.0 * max(usual.mean(), 20.0))
             more = _draw(
                 extra, count, np.ones(3), short[new], free, flags, hash_bin[kinds + 1 :],
-                hour == start,
+                hour < _day_end(start),
             )  # fmt: skip
             drawn[hour] = _add(drawn[hour], more)
-    if (start := plan.version[number]) >= 0:
-        # The busiest template is replaced: same outputs, new fingerprint, new until the hour ends.
-        drawn[start] = dict(drawn[start])
-        moved = mix[start].max() / mix[start].sum() * (1 - free)
-        drawn[start]["novel"] = np.minimum(
-            drawn[start]["novel"] + np.rint(moved * drawn[start]["templated"]),
-            drawn[start]["templated"],
-        )
     if (start := plan.shift[number]) >= 0:
         for hour in range(start, HOURS):
             drawn[hour] = _draw(
                 extra, usual[hour], np.ones(1), np.array([0.95]), free, flags,
-                hash_bin[kinds + 5 :], hour == start,
+                hash_bin[kinds + 5 :], hour < _day_end(start),
             )  # fmt: skip
     if spam is not None and (first := plan.spam[number]) >= 0:
         attack = np.random.default_rng([number, 5])
         starts = [first] + ([first + spam.again_after] if spam.again_after else [])
-        known = False
         for start in starts:
             for hour in range(start, min(start + spam.hours, HOURS)):
                 total = int(drawn[hour]["requests"])
@@ -197,10 +195,9 @@ def _account(
                 bad[_MEDICAL] = spam.flagged
                 more = _draw(
                     attack, count, np.ones(1), np.array([spam.short]), 0.0, bad,
-                    hash_bin[kinds + 7 :], not known,
+                    hash_bin[kinds + 7 :], hour < _day_end(first),
                 )  # fmt: skip
                 drawn[hour] = _add(rest, more)
-                known = known or count > 0
     return {name: np.array([hour[name] for hour in drawn]) for name in drawn[0]}
 
 
@@ -212,15 +209,18 @@ def _draw(
     free: float,
     flags: Floats,
     hash_bin: NDArray[np.int64],
-    new: bool = False,
+    new: bool | NDArray[np.bool_] = False,
 ) -> dict[str, Floats]:
-    """An hour of `count` requests; `new`: their templates were not seen before this hour."""
+    """An hour of `count` requests; `new`: which of their templates were not seen before today."""
     of_template = rng.multinomial(count, mix / mix.sum())
     loose = rng.binomial(of_template, free)
     counts = np.bincount(hash_bin[: len(mix)], of_template - loose, BINS)
     counts += rng.multinomial(loose.sum(), np.full(BINS, 1 / BINS))
     failed = rng.binomial(of_template, 0.01)
     brief = rng.binomial(of_template - failed, short)
+    loose_brief = rng.hypergeometric(brief, of_template - brief, loose)
+    new_short = np.bincount(hash_bin[: len(mix)], np.where(new, brief - loose_brief, 0), BINS)
+    new_short += rng.multinomial(loose_brief.sum(), np.full(BINS, 1 / BINS))
     # Flagged requests come in lumps: rates swing, and now and then one user plays a dark role.
     swing = rng.gamma(1.5, 1 / 1.5, CATEGORIES)
     flagged = rng.binomial(count, np.minimum(flags * swing, 1.0))
@@ -231,13 +231,17 @@ def _draw(
         "requests": np.array(float(count)),
         "outputs": np.array(float((of_template - failed).sum())),
         "short_outputs": np.array(float(brief.sum())),
-        "templated": np.array(float(count)),
-        "novel": np.array(float(count if new else loose.sum())),
         "template_counts": counts.astype(np.float64),
+        "new_short_counts": new_short.astype(np.float64),
         "flagged": flagged.astype(np.float64),
         "flagged_short": rng.binomial(flagged, share).astype(np.float64),
         "moderation_sum": flagged * 0.7 + count * 0.004,
     }
+
+
+def _day_end(hour: int) -> int:
+    """The hour in which the day of `hour` is over."""
+    return (hour // _DAY + 1) * _DAY
 
 
 def _add(one: dict[str, Floats], other: dict[str, Floats]) -> dict[str, Floats]:
@@ -254,8 +258,6 @@ def _thin(
         if name != "moderation_sum"
     }
     thinned["requests"] = np.array(float(kept))
-    thinned["templated"] = np.array(thinned["template_counts"].sum())
-    thinned["novel"] = np.minimum(thinned["novel"], thinned["templated"])
     thinned["short_outputs"] = np.minimum(thinned["short_outputs"], thinned["outputs"])
     thinned["flagged_short"] = np.minimum(thinned["flagged_short"], thinned["flagged"])
     thinned["moderation_sum"] = hour["moderation_sum"] * share

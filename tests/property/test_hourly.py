@@ -75,7 +75,7 @@ class Naive:
 
     stamp: int = 0
     seen: set[str] = field(default_factory=set)
-    sent: set[str] = field(default_factory=set)  # in the hour that runs
+    sent: set[str] = field(default_factory=set)  # today, the first time
     throttled: int = 0
     use_case: str = ""
     hour: int = 0
@@ -85,10 +85,12 @@ class Naive:
         if self.stamp and self.stamp < (tick - 1) // HOUR * HOUR - IDLE:
             self.__init__()  # type: ignore[misc]
         hour = (tick - 1) // HOUR
+        if hour // 24 != self.hour // 24:
+            self.seen, self.sent = self.seen | self.sent, set()
         if hour != self.hour:
             self.hour, self.sums = hour, {"numbers": Counter(), "sets": defaultdict(set)}
             self.sums |= {"mixes": defaultdict(Counter), "quota": [], "scores": Counter()}
-            self.seen, self.sent = self.seen | self.sent, set()
+            self.sums["mixes"]["new_short_counts"] = Counter()
         numbers, mixes = self.sums["numbers"], self.sums["mixes"]
         numbers["active_ticks"] += 1
         numbers["throttled_ticks"] += any(row["status"] == 429 for row in rows)
@@ -112,6 +114,9 @@ class Naive:
                 ("end_users", "end_user"),
             ):
                 self.sums["sets"][name] |= {row[column]} - {""}
+            mixes["new_short_counts"][row["template"]] += short and row[
+                "template"
+            ] not in self.seen | {""}
             for name, column in (
                 ("template_counts", "template"),
                 ("endpoints", "endpoint"),
@@ -166,7 +171,7 @@ def compare(found: dict[str, Any], sums: dict[str, Any]) -> None:
         assert found[name] == number, name
     for name in ("keys", "addresses", "end_users"):
         assert found[name] == len(sums["sets"][name]), name
-    for name in ("template_counts", "endpoints", "countries"):
+    for name in ("template_counts", "new_short_counts", "endpoints", "countries"):
         counts = sorted(count for count in sums["mixes"][name].values() if count)
         assert sorted(found[name][found[name] > 0]) == counts, name
     for name in ("prompt_sizes", "output_sizes"):

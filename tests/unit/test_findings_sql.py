@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streams.alerting.findings import Finding, identity
+from streams.alerting.findings import Finding, identity, reproducing_sql
 from streams.features.fold import Policy
 from streams.ingest.partition import Partition
 from streams.policy.model import default_policy
@@ -19,6 +19,7 @@ from tests.support.bursts import END, HOUR, START, burst_stream, heartbeat, quie
 from tests.support.folding import Driver, encoded, policy
 from tests.support.partitions import context, feed
 
+DAY = 24 * HOUR
 NAMES = [f"acct-{n}" for n in range(5)]
 
 
@@ -86,6 +87,21 @@ def test_alert_incident_and_finding_tell_the_same(store: ChdbStore) -> None:
         "AND f.window_end = a.detected_at JOIN incidents AS i ON i.incident_id = a.incident_id"
     ).to_pylist()
     assert rows == [{"same": 1}, {"same": 1}]
+
+
+def test_a_template_counts_as_novel_on_the_day_it_was_first_sent(store: ChdbStore) -> None:
+    """As in the hourly features."""
+    midnight = (START // DAY + 1) * DAY
+    sent = [("ab", -DAY - HOUR), ("cd", -2 * HOUR), ("ab", -HOUR), ("cd", -HOUR), ("cd", HOUR)]
+    events = [
+        {"event_id": f"n{number}", "ts": midnight + after, "account_id": "n", "template": name}
+        for number, (name, after) in enumerate(sent)
+    ]
+    feed(Partition(context(store), 1), [*encoded(events), heartbeat(midnight + 3 * HOUR)], 0)
+    hours = [midnight - HOUR - 60_000, midnight + HOUR - 60_000]
+    asked = [reproducing_sql("n", "novel", start, start + HOUR, hours=True) for start in hours]
+    found = [store.query(sql).to_pylist()[0]["observed"] for sql in asked]
+    assert found == [1, 0]
 
 
 def found_with(

@@ -17,6 +17,7 @@ from streams.features.rows import UNKNOWN, Rows
 from tests.support.folding import Driver, encoded, policy
 
 START = 1_700_000_000_000 // HOUR * HOUR
+DAY = 24 * HOUR
 TICK = 5000
 #: The contract of the stride detectors: width of each input, but for `cohort_profile`.
 INPUTS = {
@@ -27,6 +28,7 @@ INPUTS = {
     **dict.fromkeys(("moderation_sum", "flagged", "flagged_short"), (8,)),
     **dict.fromkeys(("endpoints", "countries", "prompt_sizes", "output_sizes"), (8,)),
     "template_counts": (32,),
+    "new_short_counts": (32,),
 }
 
 
@@ -95,16 +97,17 @@ def test_an_hour_is_whole_at_its_end_and_gone_after_it() -> None:
 
 def test_what_outlives_the_hour_outlives_it() -> None:
     driver = Driver(policy())
+    midnight = (START // DAY + 1) * DAY
     driver.feed(
         encoded(
             [
-                event(0, START + HOUR - 1, template="ab", use_case="tutoring", status=429),
-                event(1, START + HOUR, template="ab"),
-                event(2, START + HOUR, template="cd"),
+                event(0, midnight - 1, template="ab", use_case="tutoring", status=429),
+                event(1, midnight, template="ab"),
+                event(2, midnight, template="cd"),
             ]
         )
     )
-    driver.finish(START + HOUR + 7000)
+    driver.finish(midnight + 7000)
     found = inputs(driver)
     assert (found["templated"], found["novel"], found["retried_ticks"]) == (2, 1, 1)
     row = driver.fold.accounts.state["hourly"][driver.fold.accounts.index["a"]]
@@ -120,7 +123,7 @@ def test_a_late_row_counts_in_the_hour_that_runs() -> None:
     assert inputs(driver)["requests"] == 2
 
 
-def test_a_template_new_in_an_hour_is_novel_for_all_of_its_requests() -> None:
+def test_a_template_new_today_is_novel_for_all_of_its_requests() -> None:
     driver = Driver(policy())
     driver.feed(encoded([event(n, START + n, template="ab" if n % 2 else "cd") for n in range(40)]))
     driver.feed(encoded([event(99, START + TICK, template="ab")]))
@@ -128,6 +131,24 @@ def test_a_template_new_in_an_hour_is_novel_for_all_of_its_requests() -> None:
     found = inputs(driver)
     assert (found["templated"], found["novel"]) == (41, 41)
     assert sorted(found["template_counts"])[-3:] == [0, 20, 21]
+
+
+def test_short_outputs_of_new_templates_are_counted_by_template_until_the_day_is_over() -> None:
+    driver = Driver(policy())
+    midnight = (START // DAY + 1) * DAY
+    lengths = {"ab": 5, "cd": 32, "ef": 33, "gh": 0}
+    for hour, start in enumerate((midnight - HOUR, midnight - HOUR + 100, midnight)):
+        told = [
+            event(100 * hour + n, start + n, template=name, completion_tokens=lengths[name])
+            for n, name in enumerate(["ab"] * 7 + ["cd"] * 4 + ["ef"] * 9 + ["gh"])
+        ]
+        driver.feed(encoded(told))
+    driver.finish(midnight)
+    found = inputs(driver)["new_short_counts"]
+    assert sorted(found)[-3:] == [0, 8, 14]
+    driver.finish(midnight + 7000)
+    assert inputs(driver)["short_outputs"] == 11
+    assert not inputs(driver)["new_short_counts"].any()
 
 
 def test_an_idle_account_is_forgotten_whole() -> None:
@@ -242,5 +263,5 @@ def test_one_tick_can_bring_more_than_a_bin_holds(requests: int) -> None:
 
 def test_the_first_counts_are_those_of_the_rolling_windows() -> None:
     assert COUNTS[: len(RING_COUNTS)] == RING_COUNTS
-    assert PASSING == 306
-    assert HOURLY.itemsize == 512
+    assert PASSING == 370
+    assert HOURLY.itemsize == 576

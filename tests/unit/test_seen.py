@@ -23,6 +23,11 @@ def drawn(random: np.random.Generator, count: int) -> Any:
     return seen.spread(random.integers(1, 2**63, count).astype(np.uint64))
 
 
+def settled(filters: Any) -> Any:
+    """A day later."""
+    return seen.settle(filters, np.ones(len(filters), np.bool_))
+
+
 def test_how_often_a_new_template_is_taken_for_known() -> None:
     """The figures in the docstring of `streams/features/seen.py`."""
     random = np.random.default_rng(3)
@@ -31,7 +36,7 @@ def test_how_often_a_new_template_is_taken_for_known() -> None:
     shares = {}
     for sent in range(1, 201):
         seen.unseen(filters, everybody, drawn(random, len(filters)))
-        filters = seen.settle(filters)
+        filters = settled(filters)
         if sent in (10, 30, 200):
             shares[sent] = never_sent(filters, random, 10)
     assert shares[10] < 0.001
@@ -48,7 +53,7 @@ def test_templates_in_use_stay_known(templates: int, novel: float) -> None:
     for _ in range(max(400, 20 * templates)):
         which = random.integers(0, templates, 200)
         found.append(seen.unseen(filters, np.arange(200), own[np.arange(200), which]).mean())
-        filters = seen.settle(filters)
+        filters = settled(filters)
     assert np.mean(found[len(found) // 2 :]) <= novel
 
 
@@ -59,7 +64,7 @@ def test_a_flood_of_templates_makes_nothing_look_known() -> None:
     for _ in range(3):
         new = seen.unseen(filters, account, drawn(random, len(account)))
         assert new.mean() > 0.97
-        filters = seen.settle(filters)
+        filters = settled(filters)
     assert never_sent(filters, random, 500) < 0.05
 
 
@@ -68,10 +73,20 @@ def test_templates_long_out_of_use_are_forgotten() -> None:
     filters = np.zeros((1, 3, 8), np.uint64)
     old, account = drawn(random, 1), np.zeros(1, np.int64)
     assert seen.unseen(filters, account, old)
-    assert seen.unseen(filters, account, old)  # the same hour
-    filters = seen.settle(filters)
+    filters = seen.settle(filters, np.zeros(1, np.bool_))
+    assert seen.unseen(filters, account, old)  # another hour of the same day
+    filters = settled(filters)
     assert not seen.unseen(filters, account, old)
     for _ in range(200):
         seen.unseen(filters, account, drawn(random, 1))
-        filters = seen.settle(filters)
+        filters = settled(filters)
     assert seen.unseen(filters, account, old)
+
+
+def test_who_sends_many_new_templates_has_them_known_before_the_day_is_over() -> None:
+    random = np.random.default_rng(7)
+    filters = np.zeros((1, 3, 8), np.uint64)
+    many = drawn(random, 60)
+    seen.unseen(filters, np.zeros(60, np.int64), many)
+    filters = seen.settle(filters, np.zeros(1, np.bool_))
+    assert not seen.unseen(filters, np.zeros(60, np.int64), many).any()

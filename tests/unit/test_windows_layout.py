@@ -20,7 +20,12 @@ LAYOUT = layout(5000)
 
 def test_what_a_tick_copies_of_an_account_is_less_than_two_kilobytes() -> None:
     assert LAYOUT.hot.itemsize <= 2048
-    assert LAYOUT.dtype["hourly"].itemsize <= 512
+    assert LAYOUT.dtype["hourly"].itemsize <= 576
+
+
+def test_all_that_is_kept_of_an_account_is_two_kilobytes_beside_the_detectors() -> None:
+    detectors = sum(detector.STATE.itemsize for detector in DETECTORS)
+    assert LAYOUT.dtype.itemsize - detectors <= 2048
 
 
 def test_the_hot_part_is_the_beginning_of_the_record() -> None:

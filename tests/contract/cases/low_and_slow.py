@@ -27,7 +27,10 @@ def short_outputs_alone(accounts: int, seed: int) -> Case:
 
 
 def replace(inputs: Inputs, observed: FloatArray) -> dict[str, FloatArray]:
-    return {**inputs, "short_outputs": observed}
+    """So many short outputs; the fewer, the fewer are by the new template."""
+    fewer = np.maximum(inputs["short_outputs"] - observed, 0.0)[:, None]
+    new = np.maximum(inputs["new_short_counts"] - fewer, 0.0)
+    return {**inputs, "short_outputs": observed, "new_short_counts": new}
 
 
 def _case(accounts: int, seed: int, kind: str) -> Case:
@@ -46,10 +49,14 @@ def _case(accounts: int, seed: int, kind: str) -> Case:
         rows = np.arange(accounts)[:, None]
         counts[rows, bins[:, :TEMPLATES]] += rng.multinomial(requests - bad, mix)
         counts[rows, bins[:, TEMPLATES:]] += bad[:, None]
-        novel = bad + rng.binomial(requests - bad, 0.03)
-        numbers = {"outputs": requests, "short_outputs": brief, "templated": requests}
-        named = {name: value.astype(np.float64) for name, value in numbers.items()}
-        return {**named, "novel": novel.astype(np.float64), "template_counts": counts}
+        loose = rng.multinomial(rng.binomial(brief - bad, 0.03), np.full(32, 1 / 32))
+        loose[rows, bins[:, TEMPLATES:]] += bad[:, None]
+        return {
+            "outputs": requests.astype(np.float64),
+            "short_outputs": brief.astype(np.float64),
+            "template_counts": counts,
+            "new_short_counts": loose.astype(np.float64),
+        }
 
     state = np.zeros(accounts, dtype=low_and_slow.STATE)
     for hour in range(1, HOURS + 1):
@@ -67,7 +74,7 @@ def _case(accounts: int, seed: int, kind: str) -> Case:
         metric="short_outputs",
         window_s=3600,
         observed=attack["short_outputs"],
-        causes=frozenset({"short_evidence", "novel_evidence"} if spam else {"short_evidence"}),
+        causes=frozenset({"new_template_evidence"} if spam else {"short_evidence"}),
         replace=replace,
     )
 
