@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import FaustError
 
 from dashboards.live.server import start_page
+from streams.alerting.people import People, perform
 from streams.app import Worker
 from streams.broker import admin
 from streams.broker.embedded import PARTITIONS, EmbeddedProcess
@@ -158,7 +159,11 @@ async def _serve_sql(settings: Settings, store: Store, stack: contextlib.AsyncEx
     def record(letters: list[str], by: str) -> None:
         record_retries(store, letters, by)
 
-    await stack.enter_async_context(serve(Path(settings.data) / SOCKET_NAME, reader.text, record))
+    people = People(store, lambda: time.time_ns() // 1_000_000)
+    path = Path(settings.data) / SOCKET_NAME
+    await stack.enter_async_context(
+        serve(path, reader.text, record, lambda message: perform(people, message))
+    )
 
 
 def _say(line: str) -> None:

@@ -30,6 +30,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "replay": ("run", "replay", "Send stored traffic through the whole path and print a summary."),
     "sql": ("sql", "sql", "Ask the store a read-only question in SQL."),
     "accounts": ("accounts", "accounts", "What is known about an account."),
+    "incidents": (
+        "incidents",
+        "incidents",
+        "What needs somebody: list, show, acknowledge, assign, resolve, label, silence.",
+    ),
     "policy": (
         "policy",
         "policy",

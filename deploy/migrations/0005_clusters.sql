@@ -1,0 +1,2 @@
+-- placeholder until merged
+DROP VIEW IF EXISTS nothing_0005_clusters;
