@@ -40,6 +40,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "policy",
         "What alarms, and how often that may be wrong: check, explain and compare policies.",
     ),
+    "dashboards": (
+        "dashboards",
+        "dashboards",
+        "Grafana's boards and alert rules: build the files, or push them.",
+    ),
     "evaluate": (
         "evaluate",
         "evaluate",
