@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.boards import account, content, oncall, pipeline, quality, quotas
+from dashboards.boards import account, clusters, content, oncall, pipeline, quality, quotas
 from dashboards.model.board import Board
 
 __all__ = ["all_boards", "board"]
@@ -13,6 +13,7 @@ def all_boards() -> tuple[Board, ...]:
     return (
         oncall.BOARD,
         account.BOARD,
+        clusters.BOARD,
         content.BOARD,
         quotas.BOARD,
         quality.BOARD,

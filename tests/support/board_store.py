@@ -62,6 +62,19 @@ _FILL = (
         now64(3) - toIntervalMinute(20), 'lost', 'ten messages were gone')""",
     """INSERT INTO account_state (kafka_partition, generation, tick, account_id, requests_1m)
     VALUES (0, 1, now64(3), 'acct-1', 7)""",
+    """INSERT INTO cluster_log (cluster_id, version, state, since, found_at, last_seen_at, members,
+        joined, kinds, object_kinds, object_values, object_accounts, p_value, severity, sentence,
+        incident_id)
+    VALUES ('c-1', 1, 'open', now64(3) - toIntervalHour(2), now64(3), now64(3), 3, 1, ['template'],
+        ['template', 'network'], ['abc', 'net-1'], [3, 2], 1e-9, 'high', '3 accounts', 'inc-c')""",
+    """INSERT INTO cluster_member_log (cluster_id, account_id, joined_at, version, moments, score,
+        top_partner)
+    SELECT 'c-1', concat('acct-', toString(number)), now64(3) - toIntervalMinute(5), 1, 9, 20,
+        'acct-0' FROM numbers(3)""",
+    """INSERT INTO cluster_tie_log (cluster_id, account_a, account_b, version, score, coincidences,
+        first_at, last_at) VALUES ('c-1', 'acct-0', 'acct-1', 1, 3.5, 9, now64(3), now64(3))""",
+    """INSERT INTO cluster_changes (cluster_id, at, what, account_id, reason)
+    VALUES ('c-1', now64(3) - toIntervalMinute(5), 'joined', 'acct-1', 'acts with acct-0')""",
     """INSERT INTO notification_log (notification_id, version, incident_id, event, channel, state,
         made_at, sent_at, next_at)
     VALUES ('n1', 1, 'inc-0', 'opened', 'pager', 'sent', now64(3), now64(3), now64(3)),

@@ -57,8 +57,8 @@ def run(store: ChdbStore, query: Query, **variables: str) -> pa.Table:
 
 @pytest.mark.parametrize(("one", "panel"), PANELS, ids=[panel.query.name for _, panel in PANELS])
 def test_every_panel_shows_something(store: ChdbStore, one: Board, panel: Panel) -> None:
-    account = {"account": "acct-1"} if one.uid == "pulse-account" else {}
-    assert run(store, panel.query, **account).num_rows > 0
+    chosen = {"pulse-account": {"account": "acct-1"}, "pulse-clusters": {"cluster": "c-1"}}
+    assert run(store, panel.query, **chosen.get(one.uid, {})).num_rows > 0
 
 
 @pytest.mark.parametrize(("one", "variable"), LISTS, ids=[f"{b.uid}-{v.name}" for b, v in LISTS])
