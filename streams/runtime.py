@@ -61,7 +61,7 @@ class Running:
 
     async def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Rows of a SELECT, read beside the writer."""
-        table = await asyncio.to_thread(self.store.query, sql, dict(parameters))
+        table = await asyncio.to_thread(self.store.query, sql, dict(parameters) or None)
         rows: list[dict[str, Any]] = table.to_pylist()
         return rows
 

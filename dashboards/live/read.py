@@ -12,6 +12,8 @@ from typing import Any
 from dashboards.live.model import Query, Row
 from dashboards.live.series import MINUTE
 from dashboards.live.shared import Shared
+from dashboards.model import macros
+from dashboards.model.query import Query as ModelQuery
 
 __all__ = ["Reader", "Span"]
 
@@ -109,6 +111,10 @@ class Reader:
         """Spans of a partition the pipeline did not see (epoch ms)."""
         parameters = {"partition": partition, "start": start, "end": end}
         return [(row["started_at"], row["ended_at"]) for row in await self._ask(_GAPS, parameters)]
+
+    async def rows(self, query: ModelQuery, span: macros.Span) -> list[Row]:
+        """The answer to a query of a board for what a viewer looks at."""
+        return await self._ask(macros.expand(query.sql, span), {})
 
     async def _ask(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         key = sql + repr(sorted(parameters.items()))
