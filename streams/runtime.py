@@ -65,6 +65,11 @@ class Running:
         rows: list[dict[str, Any]] = table.to_pylist()
         return rows
 
+    async def act(self, message: Mapping[str, Any]) -> str:
+        """Write what people decided (`streams.alerting.people`)."""
+        people = People(self.store, lambda: time.time_ns() // 1_000_000)
+        return await asyncio.to_thread(perform, people, message)
+
     async def wait(self) -> None:
         """Until somebody sets `stopping`; a worker that cannot go on raises its error here."""
         stop = asyncio.ensure_future(self.stopping.wait())
@@ -98,7 +103,9 @@ async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncI
 
         run = Running(settings, made(), store, broker)
         if page:
-            served = await start_page(settings.host, settings.port, run.status, run.query)
+            served = await start_page(
+                settings.host, settings.port, run.status, run.query, run.act, settings.console_token
+            )
             stack.push_async_callback(served.stop)
             run.url = served.url
         await _serve_sql(settings, store, stack)

@@ -164,6 +164,9 @@ class Settings:
     port: int = _setting(
         8470, "port", "Port of the local page; 0 takes a free one.", low=0, high=65535
     )
+    console_token: str = _setting(
+        "", "", "Asked for by the local page where `host` is not loopback.", secret=True
+    )
     log_level: str = _setting(
         "WARNING", "", "Least severe log line shown.", among=("DEBUG", "INFO", "WARNING", "ERROR")
     )

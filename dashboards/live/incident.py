@@ -22,6 +22,7 @@ from dashboards.live.parts import (
     state_line,
     table,
 )
+from dashboards.live.people import actions, messages, said
 from dashboards.live.read import Reader
 from dashboards.live.series import MINUTE
 from dashboards.live.when import clock
@@ -44,9 +45,17 @@ async def find(
 
 
 async def incident_page(
-    incident: Incident, row: Row | None, status: Status, reader: Reader
+    incident: Incident,
+    row: Row | None,
+    status: Status,
+    reader: Reader,
+    *,
+    writable: bool = False,
 ) -> Html:
-    """The page's own part."""
+    """The page's own part; with `writable`, with buttons."""
+    people = await reader.people(incident["incident_id"])
+    done = await reader.said(incident["incident_id"])
+    told = await reader.told(incident["incident_id"])
     account, start, end = span(status, incident, _LEAST)
     rows = await reader.minutes(account, start, end)
     gaps = await reader.gaps(row["kafka_partition"], start, end) if row else []
@@ -63,6 +72,8 @@ async def incident_page(
     right = tag(
         "div",
         _happened(incident, row, findings),
+        said(done, people),
+        messages(told),
         _seen_by(findings),
         _drivers(findings),
         _listed(findings),
@@ -79,6 +90,7 @@ async def incident_page(
             tag("a", "All incidents", href="/#incidents", class_="button"),
             class_="actions",
         ),
+        actions(incident, row["org_id"] if row else "", people) if writable else None,
         tag("div", left, right, class_="columns"),
         id="view",
     )

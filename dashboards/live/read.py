@@ -46,6 +46,19 @@ FROM pipeline_gaps FINAL WHERE kafka_partition = {partition}
    AND pipeline_gaps.started_at <= fromUnixTimestamp64Milli({end})
 ORDER BY started_at LIMIT 100"""
 
+_PEOPLE = """
+SELECT i.incident_id AS incident_id, p.acknowledged_by AS acknowledged_by, p.owner AS owner,
+       p.resolved_by AS resolved_by, r.label AS label, r.by AS labelled_by
+FROM (SELECT {incident} AS incident_id) AS i
+LEFT JOIN incident_people AS p ON p.incident_id = i.incident_id
+LEFT JOIN reviews AS r ON r.incident_id = i.incident_id"""
+_SAID = """
+SELECT toUnixTimestamp64Milli(a.at) AS at, action, by, owner, note
+FROM incident_actions AS a WHERE incident_id = {incident} ORDER BY a.at LIMIT 200"""
+_TOLD = """
+SELECT toUnixTimestamp64Milli(n.made_at) AS made_at, event, channel, state, error
+FROM notifications AS n WHERE incident_id = {incident} ORDER BY n.made_at, channel LIMIT 100"""
+
 
 class Reader:
     """Questions of the pages to the store; raises what the store raises (`StoreError`)."""
@@ -112,11 +125,28 @@ class Reader:
         parameters = {"partition": partition, "start": start, "end": end}
         return [(row["started_at"], row["ended_at"]) for row in await self._ask(_GAPS, parameters)]
 
+    async def people(self, incident_id: str) -> Row | None:
+        """Who acknowledged and owns an incident, and its label."""
+        rows = await self._ask(_PEOPLE, {"incident": incident_id}, keep=False)
+        return rows[0] if rows else None
+
+    async def said(self, incident_id: str) -> list[Row]:
+        """What people did about it, in order."""
+        return await self._ask(_SAID, {"incident": incident_id}, keep=False)
+
+    async def told(self, incident_id: str) -> list[Row]:
+        """Messages about it, in order."""
+        return await self._ask(_TOLD, {"incident": incident_id})
+
     async def rows(self, query: ModelQuery, span: macros.Span) -> list[Row]:
         """The answer to a query of a board for what a viewer looks at."""
         return await self._ask(macros.expand(query.sql, span), {})
 
-    async def _ask(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+    async def _ask(
+        self, sql: str, parameters: Mapping[str, Any], *, keep: bool = True
+    ) -> list[Row]:
+        if not keep:  # somebody has just pressed a button and wants to see it
+            return await self._fetch(sql, parameters)
         key = sql + repr(sorted(parameters.items()))
         return await self._shared.get(key, lambda: self._fetch(sql, parameters))
 

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from dashboards.live.html import document
 from dashboards.live.parts import Rendered, frame, side
+from dashboards.live.sessions import Sessions
 from dashboards.live.views import Views, address
 from dashboards.live.words import faults
 
@@ -38,8 +39,9 @@ _FILES = {
 class Routes:
     """Handlers of one page; `stopping` lets the live updates end."""
 
-    def __init__(self, views: Views) -> None:
+    def __init__(self, views: Views, sessions: Sessions) -> None:
         self._views = views
+        self._sessions = sessions
         self._viewers = 0
         self._packed: tuple[str, bytes] | None = None
         self.stopping = asyncio.Event()
@@ -58,28 +60,35 @@ class Routes:
         app.router.add_get("/static/{name}", self._file)
 
     async def _pulse(self, request: web.Request) -> web.Response:
-        return await self._page("pulse", "")
+        return await self._page(request, "pulse", "")
 
     async def _incident(self, request: web.Request) -> web.Response:
-        return await self._page("incident", request.match_info["id"])
+        return await self._page(request, "incident", request.match_info["id"])
 
     async def _account(self, request: web.Request) -> web.Response:
         identity = request.match_info.get("id") or request.query.get("id", "")
-        return await self._page("account", identity)
+        return await self._page(request, "account", identity)
 
     async def _board(self, request: web.Request) -> web.Response:
-        return await self._page("board", request.match_info["id"], _asked(request))
+        return await self._page(request, "board", request.match_info["id"], _asked(request))
 
     async def _page(
-        self, page: str, identity: str, query: Mapping[str, str] | None = None
+        self,
+        request: web.Request,
+        page: str,
+        identity: str,
+        query: Mapping[str, str] | None = None,
     ) -> web.Response:
         rendered = await self._views.render(page, identity, query)
         place = f"{page}/{identity}" if page == "board" else page
         view = address(page, identity, query)
         root = frame(self._views.status(), rendered, place=place, view=view)
-        return web.Response(
-            status=rendered.status, text=document(root), content_type="text/html", charset="utf-8"
+        response = web.Response(status=rendered.status, content_type="text/html", charset="utf-8")
+        session = self._sessions.of(request) or self._sessions.start(
+            response, secure=request.secure
         )
+        response.text = self._sessions.personal(document(root), request, session)
+        return response
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: every second what changed, or an empty sign of life."""
@@ -91,7 +100,7 @@ class Routes:
         await response.prepare(request)
         self._viewers += 1
         try:
-            await self._send(response, page, identity, _asked(request))
+            await self._send(request, response, page, identity)
         except ConnectionResetError:
             pass  # The viewer left.
         finally:
@@ -99,8 +108,9 @@ class Routes:
         return response
 
     async def _send(
-        self, response: web.StreamResponse, page: str, identity: str, query: Mapping[str, str]
+        self, request: web.Request, response: web.StreamResponse, page: str, identity: str
     ) -> None:
+        query, session = _asked(request), self._sessions.of(request)
         sent: dict[str, str] = {}
         beat, every = 0, _EVERY.get(page, _SELDOM)
         while not self.stopping.is_set():
@@ -109,6 +119,11 @@ class Routes:
                 rendered = await self._views.render(page, identity, query)
                 patch = self._patch(page, rendered, sent)
             beat += 1
+            if "pieces" in patch:
+                patch["pieces"] = {
+                    name: self._sessions.personal(text, request, session)
+                    for name, text in patch["pieces"].items()
+                }
             text = json.dumps(patch, separators=(",", ":"), ensure_ascii=False)
             await response.write(f"data: {text}\n\n".encode("utf-8", "replace"))
             try:

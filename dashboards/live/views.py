@@ -24,8 +24,9 @@ __all__ = ["Views", "address"]
 class Views:
     """Makes pages from the worker's status and the store; the same page at most once a second."""
 
-    def __init__(self, status: StatusSource, query: Query) -> None:
+    def __init__(self, status: StatusSource, query: Query, *, writable: bool = False) -> None:
         self._source = status
+        self._writable = writable
         self._reader = Reader(query)
         self._shared: Shared[Rendered] = Shared(keep=0.9)
 
@@ -43,6 +44,10 @@ class Views:
         asked = query or {}
         key = address(page, identity, asked)
         return await self._shared.get(key, lambda: self._make(page, identity, asked))
+
+    def forget(self) -> None:
+        """Make pages anew: somebody has written."""
+        self._shared.forget()
 
     async def close(self) -> None:
         """Ends what is still under way."""
@@ -72,7 +77,7 @@ class Views:
             detail = f"{identity} is neither open nor stored; it may have been in another store."
             return _note(status, "No such incident.", detail, 404)
         incident, row = found
-        whole = await incident_page(incident, row, status, self._reader)
+        whole = await incident_page(incident, row, status, self._reader, writable=self._writable)
         return Rendered(whole, _isolated(incident["sentence"]), {"view": whole})
 
     async def _board(self, name: str, query: Mapping[str, str], status: Status) -> Rendered:
