@@ -59,6 +59,38 @@ _TOLD = """
 SELECT toUnixTimestamp64Milli(n.made_at) AS made_at, event, channel, state, error
 FROM notifications AS n WHERE incident_id = {incident} ORDER BY n.made_at, channel LIMIT 100"""
 
+_CLUSTER = """
+SELECT cluster_id, state, severity, sentence, members, ties, coincidences, kinds, independent,
+       object_kinds, object_values, object_accounts, within_s, lag_s, p_value, held, known_group,
+       owner, incident_id, policy_version, sql,
+       toUnixTimestamp64Milli(c.since) AS since,
+       toUnixTimestamp64Milli(c.last_seen_at) AS last_seen_at
+FROM clusters AS c WHERE cluster_id = {cluster}"""
+_MEMBERS = """
+SELECT m.account_id AS account_id, m.org_id AS org_id, m.join_reason AS join_reason,
+       m.score AS score,
+       toUnixTimestamp64Milli(m.joined_at) AS joined_at,
+       ifNull(toUnixTimestamp64Milli(m.left_at), 0) AS left_at,
+       ifNull(a.requests, 0) AS requests, ifNull(a.tokens, 0) AS tokens
+FROM cluster_members AS m
+LEFT JOIN (
+    SELECT account_id, sum(requests) AS requests, sum(prompt_tokens + completion_tokens) AS tokens
+    FROM account_minute
+    WHERE account_id IN (SELECT account_id FROM cluster_members WHERE cluster_id = {cluster})
+        AND minute >= (SELECT max(last_seen_at) FROM clusters WHERE cluster_id = {cluster})
+            - INTERVAL 1 DAY
+    GROUP BY account_id
+) AS a ON a.account_id = m.account_id
+WHERE m.cluster_id = {cluster}
+ORDER BY m.left_at IS NULL DESC, m.score DESC LIMIT 1000"""
+_ACTS = """
+SELECT account_id, toUnixTimestamp(toStartOfSecond(ts)) * 1000 AS at
+FROM events
+WHERE account_id IN {accounts} AND ts >= fromUnixTimestamp64Milli({start}, 'UTC')
+    AND ts <= fromUnixTimestamp64Milli({end}, 'UTC')
+GROUP BY account_id, at
+ORDER BY at, account_id LIMIT 20000"""
+
 
 class Reader:
     """Questions of the pages to the store; raises what the store raises (`StoreError`)."""
@@ -137,6 +169,36 @@ class Reader:
     async def told(self, incident_id: str) -> list[Row]:
         """Messages about it, in order."""
         return await self._ask(_TOLD, {"incident": incident_id})
+
+    async def cluster(self, cluster_id: str) -> Row | None:
+        """A group of accounts, or None."""
+        rows = await self._ask(_CLUSTER, {"cluster": cluster_id})
+        return rows[0] if rows else None
+
+    async def cluster_of(self, incident_id: str) -> str:
+        """The group an incident is about, empty when it is about none."""
+        sql = "SELECT cluster_id FROM clusters WHERE incident_id = {incident} LIMIT 1"
+        rows = await self._ask(sql, {"incident": incident_id})
+        return str(rows[0]["cluster_id"]) if rows else ""
+
+    async def members(self, cluster_id: str) -> list[Row]:
+        """Who belongs or did, those that stay first, with what they sent in a day."""
+        return await self._ask(_MEMBERS, {"cluster": cluster_id})
+
+    async def ties(self, cluster_id: str, limit: int) -> list[Row]:
+        """The strongest ties between members."""
+        sql = (
+            "SELECT account_a, account_b, score, coincidences FROM cluster_ties "
+            "WHERE cluster_id = {cluster} ORDER BY score DESC LIMIT {limit}"
+        )
+        return await self._ask(sql, {"cluster": cluster_id, "limit": limit})
+
+    async def acts(self, accounts: Sequence[str], start: int, end: int) -> list[Row]:
+        """Who acted when, a second at a time (epoch ms)."""
+        if not accounts:
+            return []
+        parameters = {"accounts": list(accounts), "start": start, "end": end}
+        return await self._ask(_ACTS, parameters)
 
     async def rows(self, query: ModelQuery, span: macros.Span) -> list[Row]:
         """The answer to a query of a board for what a viewer looks at."""

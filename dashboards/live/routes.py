@@ -25,7 +25,7 @@ __all__ = ["MOST_VIEWERS", "Routes"]
 MOST_VIEWERS = 64
 _BEAT = 1.0
 #: Pages that ask the store are made again less often than the one that lives on memory.
-_EVERY = {"pulse": 1, "board": 10}
+_EVERY = {"pulse": 1, "board": 10, "cluster": 10}
 _SELDOM = 4
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
@@ -52,6 +52,7 @@ class Routes:
         app.router.add_get("/incident/{id}", self._incident)
         app.router.add_get("/account/", self._account)
         app.router.add_get("/account/{id}", self._account)
+        app.router.add_get("/cluster/{id}", self._cluster)
         app.router.add_get("/board/{id}", self._board)
         app.router.add_get("/events", self._events)
         app.router.add_get("/status.json", self._status)
@@ -69,6 +70,9 @@ class Routes:
         identity = request.match_info.get("id") or request.query.get("id", "")
         return await self._page(request, "account", identity)
 
+    async def _cluster(self, request: web.Request) -> web.Response:
+        return await self._page(request, "cluster", request.match_info["id"])
+
     async def _board(self, request: web.Request) -> web.Response:
         return await self._page(request, "board", request.match_info["id"], _asked(request))
 
@@ -80,7 +84,7 @@ class Routes:
         query: Mapping[str, str] | None = None,
     ) -> web.Response:
         rendered = await self._views.render(page, identity, query)
-        place = f"{page}/{identity}" if page == "board" else page
+        place = {"board": f"board/{identity}", "cluster": "board/clusters"}.get(page, page)
         view = address(page, identity, query)
         root = frame(self._views.status(), rendered, place=place, view=view)
         response = web.Response(status=rendered.status, content_type="text/html", charset="utf-8")

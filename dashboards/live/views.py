@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from dashboards.boards.all import board
 from dashboards.live.account import account_page
 from dashboards.live.board import board_page
+from dashboards.live.cluster import cluster_page
 from dashboards.live.html import Html, tag
 from dashboards.live.incident import find, incident_page
 from dashboards.live.model import Query, Status, StatusSource
@@ -63,6 +64,8 @@ class Views:
                 return await self._incident(identity, status)
             if page == "account":
                 return await self._account(identity, status)
+            if page == "cluster":
+                return await self._cluster(identity, status)
             if page == "board":
                 return await self._board(identity, query, status)
         except StoreError as error:
@@ -79,6 +82,13 @@ class Views:
         incident, row = found
         whole = await incident_page(incident, row, status, self._reader, writable=self._writable)
         return Rendered(whole, _isolated(incident["sentence"]), {"view": whole})
+
+    async def _cluster(self, identity: str, status: Status) -> Rendered:
+        found = await cluster_page(identity, status, self._reader)
+        if found is None:
+            detail = tag("span", tag("bdi", identity), " is not stored here.")
+            return _note(status, "No such group.", detail, 404)
+        return found
 
     async def _board(self, name: str, query: Mapping[str, str], status: Status) -> Rendered:
         try:
