@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from streams.settings import Settings
 from streams.storage import migrations
 from streams.storage.base import Store
 from streams.storage.open import open_store
-from streams.storage.readers import EmbeddedReader, record_retries
+from streams.storage.readers import EmbeddedReader, StoreReader, record_retries
 from streams.storage.socket import SOCKET_NAME, serve
 
 __all__ = ["Running", "running", "until_signal"]
@@ -102,13 +103,31 @@ async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncI
             return Worker(settings, store, stream_id, embedded=embedded, mode=mode)
 
         run = Running(settings, made(), store, broker)
+        reader = None if settings.store else EmbeddedReader(Path(settings.data))
+        if reader is not None:
+            stack.callback(reader.close)
         if page:
+
+            async def ask(sql: str, format: str) -> bytes:
+                return await asyncio.to_thread(
+                    reader.text if reader is not None else partial(_ask_server, settings),
+                    sql,
+                    format,
+                )
+
             served = await start_page(
-                settings.host, settings.port, run.status, run.query, run.act, settings.console_token
+                settings.host,
+                settings.port,
+                run.status,
+                run.query,
+                run.act,
+                settings.console_token,
+                ask,
             )
             stack.push_async_callback(served.stop)
             run.url = served.url
-        await _serve_sql(settings, store, stack)
+        if reader is not None:
+            await _serve_sql(settings, store, reader, stack)
         stack.push_async_callback(lambda: run.worker.stop())
         await _start(run, made)
         yield run
@@ -155,14 +174,16 @@ async def _stream_id(settings: Settings) -> str:
             await asyncio.sleep(_RETRY_S)
 
 
-async def _serve_sql(settings: Settings, store: Store, stack: contextlib.AsyncExitStack) -> None:
-    if settings.store:
-        return  # a server answers for itself
-    reader = EmbeddedReader(Path(settings.data))
-    close = getattr(reader, "close", None)
-    if close is not None:
-        stack.callback(close)
+def _ask_server(settings: Settings, sql: str, format: str) -> bytes:
+    """A person's question to a ClickHouse server, over a connection that may only read."""
+    with contextlib.closing(open_store(settings)) as store:
+        store.command("SET readonly = 1")
+        return StoreReader(store.query).text(sql, format)
 
+
+async def _serve_sql(
+    settings: Settings, store: Store, reader: EmbeddedReader, stack: contextlib.AsyncExitStack
+) -> None:
     def record(letters: list[str], by: str) -> None:
         record_retries(store, letters, by)
 

@@ -161,6 +161,7 @@ def side(status: Status, current: str) -> Html:
         place("board/quotas", "Quotas", "/board/quotas"),
         place("board/quality", "Quality", "/board/quality"),
         place("board/pipeline", "Pipeline", "/board/pipeline"),
+        place("sql", "SQL", "/sql"),
     ]
     return tag(
         "nav",

@@ -21,6 +21,7 @@ from dashboards.live.model import Query, StatusSource
 from dashboards.live.routes import Routes
 from dashboards.live.security import entry, guard, is_loopback
 from dashboards.live.sessions import Sessions
+from dashboards.live.sql import Ask, SqlPage
 from dashboards.live.views import Views
 from dashboards.live.writes import Act, Writes
 from streams.errors import PulseError
@@ -53,11 +54,13 @@ async def start_page(
     query: Query,
     act: Act | None = None,
     token: str = "",
+    ask: Ask | None = None,
 ) -> Page:
     """Serve the page on `host`:`port` (0 takes a free port) in the running loop.
 
     `act` writes what people decide; without it the page only shows. `token` is asked for where the
-    page can be reached from elsewhere; without one, nothing can be written there.
+    page can be reached from elsewhere; without one, nothing can be written there. `ask` answers
+    the SQL page.
 
     Raises:
         PulseError: the port is taken or the address is not this machine's.
@@ -71,6 +74,8 @@ async def start_page(
     app = web.Application(middlewares=[guard(host), entry(sessions)], client_max_size=64 * 1024)
     routes.add_to(app)
     Writes(act, sessions, views.forget).add_to(app)
+    if ask is not None:
+        SqlPage(ask, views.status, sessions).add_to(app)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -109,6 +114,7 @@ def start_page_thread(
     query: Query,
     act: Act | None = None,
     token: str = "",
+    ask: Ask | None = None,
 ) -> PageThread:
     """As `start_page`, in a thread; `status` and `query` are called from that thread."""
     loop = asyncio.new_event_loop()
@@ -116,7 +122,7 @@ def start_page_thread(
     thread.start()
 
     async def start() -> Page:
-        return await start_page(host, port, status, query, act, token)
+        return await start_page(host, port, status, query, act, token, ask)
 
     starting: Coroutine[Any, Any, Page] = start()
     try:

@@ -64,6 +64,8 @@ class Views:
                 return await self._incident(identity, status)
             if page == "account":
                 return await self._account(identity, status)
+            if page == "sql":  # its answer stands; only the side moves on
+                return Rendered(tag("div"), "SQL · Usage Pulse", {"live": live_line(status)})
             if page == "cluster":
                 return await self._cluster(identity, status)
             if page == "board":

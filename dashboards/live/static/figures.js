@@ -21,6 +21,7 @@ function colour(name) {
 
 // Plotly writes times as it gets them: they are moved into the viewer's zone first.
 function local(ms) {
+  if (typeof ms === "string") ms = Date.parse(ms.includes("T") ? ms : ms.replace(" ", "T") + (ms.length > 10 ? "Z" : ""));
   const at = new Date(ms);
   return new Date(ms - at.getTimezoneOffset() * 60000).toISOString().slice(0, 23);
 }

@@ -186,6 +186,21 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = "Copy query"; }, 2000);
 });
 
+// The page for analysts: a question of the boards is put into the form, Ctrl-Enter runs it.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-question]");
+  if (!button) return;
+  const field = document.getElementById("q");
+  field.value = button.dataset.question;
+  field.rows = Math.min(field.value.split("\n").length + 1, 24);
+  field.focus();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.id === "q") {
+    event.target.form.requestSubmit();
+  }
+});
+
 localise(document);
 listen();
 setInterval(watch, 1000);
