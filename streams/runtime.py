@@ -15,6 +15,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from streams.app import Worker
 from streams.broker import admin
 from streams.broker.embedded import PARTITIONS, EmbeddedProcess
 from streams.errors import BrokerUnavailable, StoreUnavailable
+from streams.metrics import exposition
 from streams.settings import Settings
 from streams.storage import migrations
 from streams.storage.base import Store
@@ -123,6 +125,7 @@ async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncI
                 run.act,
                 settings.console_token,
                 ask,
+                lambda: exposition(run.status(), version("usage-pulse")),
             )
             stack.push_async_callback(served.stop)
             run.url = served.url

@@ -12,6 +12,7 @@ from dashboards.boards.all import all_boards
 from dashboards.grafana import board_json
 from dashboards.grafana.query import PLUGIN
 from dashboards.grafana.rules_json import DATASOURCE_UID, FOLDER_UID, GROUPS, rule_json
+from dashboards.grafana.runbook import runbook_text
 from dashboards.rules.all import all_rules
 
 __all__ = ["FOLDER", "RUNBOOK", "built", "stale", "write"]
@@ -38,6 +39,7 @@ def built() -> dict[str, str]:
         found[path] = _HEAD + yaml.safe_dump(
             content, sort_keys=False, allow_unicode=True, width=1_000
         )
+    found["runbook.md"] = runbook_text()
     return found
 
 
@@ -60,7 +62,7 @@ def stale(directory: Path) -> list[str]:
     wanted = built()
     there = {
         str(path.relative_to(directory))
-        for pattern in ("boards/*.json", "provisioning/*/*.yaml")
+        for pattern in ("boards/*.json", "provisioning/*/*.yaml", "runbook.md")
         for path in directory.glob(pattern)
     }
     differ = {

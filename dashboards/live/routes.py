@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -39,8 +39,11 @@ _FILES = {
 class Routes:
     """Handlers of one page; `stopping` lets the live updates end."""
 
-    def __init__(self, views: Views, sessions: Sessions) -> None:
+    def __init__(
+        self, views: Views, sessions: Sessions, metrics: Callable[[], bytes] | None = None
+    ) -> None:
         self._views = views
+        self._metrics = metrics
         self._sessions = sessions
         self._viewers = 0
         self._packed: tuple[str, bytes] | None = None
@@ -56,6 +59,9 @@ class Routes:
         app.router.add_get("/board/{id}", self._board)
         app.router.add_get("/events", self._events)
         app.router.add_get("/status.json", self._status)
+        app.router.add_get("/livez", self._alive)
+        app.router.add_get("/metrics", self._measured)
+        app.router.add_get("/runbook", self._runbook)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/static/plotly.js", self._plotly)
         app.router.add_get("/static/{name}", self._file)
@@ -167,6 +173,20 @@ class Routes:
         return web.Response(
             body=packed, content_type="text/javascript", charset="utf-8", headers=headers
         )
+
+    async def _measured(self, request: web.Request) -> web.Response:
+        """What Prometheus asks for."""
+        if self._metrics is None:
+            raise web.HTTPNotFound
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=self._metrics(), headers=headers)
+
+    async def _alive(self, request: web.Request) -> web.Response:
+        """The process answers; whether it works well is /healthz."""
+        return web.Response(text="alive\n")
+
+    async def _runbook(self, request: web.Request) -> web.Response:
+        return await self._page(request, "runbook", "")
 
     async def _file(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]

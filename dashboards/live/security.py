@@ -68,7 +68,7 @@ def guard(host: str) -> Middleware:
 
 
 #: What needs no token: the log-in itself, its style sheet, and what machines ask.
-_OPEN = ("/login", "/healthz", "/static/")
+_OPEN = ("/login", "/healthz", "/livez", "/metrics", "/static/")
 
 
 def entry(sessions: Sessions) -> Middleware:

@@ -12,7 +12,7 @@ import asyncio
 import errno
 import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiohttp import web
@@ -55,12 +55,13 @@ async def start_page(
     act: Act | None = None,
     token: str = "",
     ask: Ask | None = None,
+    metrics: Callable[[], bytes] | None = None,
 ) -> Page:
     """Serve the page on `host`:`port` (0 takes a free port) in the running loop.
 
     `act` writes what people decide; without it the page only shows. `token` is asked for where the
     page can be reached from elsewhere; without one, nothing can be written there. `ask` answers
-    the SQL page.
+    the SQL page, `metrics` what Prometheus asks for.
 
     Raises:
         PulseError: the port is taken or the address is not this machine's.
@@ -70,7 +71,7 @@ async def start_page(
         act = None
     sessions = Sessions("" if local else token)
     views = Views(status, query, writable=act is not None)
-    routes = Routes(views, sessions)
+    routes = Routes(views, sessions, metrics)
     app = web.Application(middlewares=[guard(host), entry(sessions)], client_max_size=64 * 1024)
     routes.add_to(app)
     Writes(act, sessions, views.forget).add_to(app)

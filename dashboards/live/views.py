@@ -16,6 +16,7 @@ from dashboards.live.model import Query, Status, StatusSource
 from dashboards.live.overview import overview, title
 from dashboards.live.parts import Rendered, live_line
 from dashboards.live.read import Reader
+from dashboards.live.runbook import runbook_page
 from dashboards.live.shared import Shared
 from streams.errors import StoreError
 
@@ -64,6 +65,8 @@ class Views:
                 return await self._incident(identity, status)
             if page == "account":
                 return await self._account(identity, status)
+            if page == "runbook":
+                return runbook_page(status)
             if page == "sql":  # its answer stands; only the side moves on
                 return Rendered(tag("div"), "SQL · Usage Pulse", {"live": live_line(status)})
             if page == "cluster":

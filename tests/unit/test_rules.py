@@ -138,6 +138,7 @@ def test_a_silent_pipeline_without_any_batch_alarms_by_no_data() -> None:
 
 
 def test_sections_of_the_runbook_exist() -> None:
-    text = (Path(__file__).resolve().parents[2] / "docs/runbook.md").read_text(encoding="utf-8")
+    path = Path(__file__).resolve().parents[2] / "dashboards" / "runbook.md"
+    text = path.read_text(encoding="utf-8")
     sections = set(re.findall(r"^## .*\{#([\w-]+)\}$", text, re.MULTILINE))
     assert {one.runbook for one in all_rules()} <= sections
