@@ -9,7 +9,7 @@ from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
 from tests.support.event_rows import event_rows
 
-__all__ = ["MINUTE", "board_store"]
+__all__ = ["MINUTE", "board_store", "fill"]
 
 MINUTE = 60_000
 
@@ -88,6 +88,11 @@ def board_store(directory: Path, events: int = 20_000) -> ChdbStore:
     migrate(store)
     start = time.time_ns() // 1_000_000 - 10 * MINUTE
     store.insert("events", event_rows(events, seed=3, accounts=40, start=start))
+    fill(store)
+    return store
+
+
+def fill(store: ChdbStore) -> None:
+    """Rows in every table, and the events there are on the seven days before as well."""
     for statement in _FILL:
         store.command(statement)
-    return store
