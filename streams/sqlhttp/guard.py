@@ -58,16 +58,17 @@ _LIKE = r"(?: (?:NOT )?I?LIKE '(?:[^'\\]|\\.)*')?(?: LIMIT \d+)?"
 _FORMAT = r"(?: FORMAT (?P<format>\w+))?"
 #: SHOW and EXISTS hide their content in the tree; of their canonical text these forms pass.
 _SHOWING = re.compile(
-    rf"(?:SHOW (?:DATABASES|(?:FULL )?TABLES|(?:EXTENDED )?(?:FULL )?COLUMNS)(?: FROM {_NAME}){{0,2}}"
-    rf"{_LIKE}|(?:SHOW CREATE|EXISTS)(?: TABLE| VIEW)? (?P<table>{_NAME}(?:\.{_NAME})?)){_FORMAT}",
+    r"(?:SHOW (?:DATABASES|(?:FULL )?TABLES|(?:EXTENDED )?(?:FULL )?COLUMNS)"
+    rf"(?: FROM {_NAME}){{0,2}}{_LIKE}"
+    rf"|(?:SHOW CREATE|EXISTS)(?: TABLE| VIEW)? (?P<table>{_NAME}(?:\.{_NAME})?)){_FORMAT}",
     re.DOTALL,
 )
 #: Words that canonical SQL writes before an opening parenthesis and that are no functions.
 _WORDS = names(
-    "ALL AND ANTI ANY ARRAY AS ASC BETWEEN BY COLUMNS CROSS CUBE DESC DESCRIBE DISTINCT ELSE EXCEPT "
-    "EXISTS EXPLAIN FROM GLOBAL HAVING ILIKE IN INTERPOLATE INTERSECT INTERVAL IS JOIN LIKE LIMIT "
-    "NOT OFFSET ON OR OVER PIPELINE PLAN PREWHERE QUALIFY REPLACE ROLLUP SELECT SETS SYNTAX TABLE "
-    "TREE AST ESTIMATE THEN TO STEP UNION USING VALUES WHEN WHERE WITH FILTER STRICT"
+    "ALL AND ANTI ANY ARRAY AS ASC BETWEEN BY COLUMNS CROSS CUBE DESC DESCRIBE DISTINCT ELSE "
+    "EXCEPT EXISTS EXPLAIN FROM GLOBAL HAVING ILIKE IN INTERPOLATE INTERSECT INTERVAL IS JOIN LIKE "
+    "LIMIT NOT OFFSET ON OR OVER PIPELINE PLAN PREWHERE QUALIFY REPLACE ROLLUP SELECT SETS SYNTAX "
+    "TABLE TREE AST ESTIMATE THEN TO STEP UNION USING VALUES WHEN WHERE WITH FILTER STRICT"
 )
 _CASTS = names("cast _cast accuratecast accuratecastornull accuratecastordefault")
 _INS = re.compile(r"(?:global)?(?:not)?(?:null)?in(?:ignoreset)?")
@@ -109,15 +110,15 @@ def draft(sql: str, canonical: Callable[[str], str], limits: Limits = LIMITS) ->
     found = tokens(written)
     end = Token("other", "")
     for token, after, later in zip(found, [*found[1:], end], [*found[2:], end, end], strict=False):
-        if token.kind == "name" and token.text == "OUTFILE":
+        if token == Token("name", "INTO") and after.text == "OUTFILE":
             raise SqlError(497, "INTO OUTFILE is not allowed")
         called = after.text == "(" and token.kind in ("name", "quoted")
         if called and not (token.text in _WORDS or _known(token.text)):
             raise _refused_function(token.text)
-        if token == Token("name", "APPLY"):
-            # The tree does not show what is applied: plain functions only.
-            if not _known(after.text) or later.text in ("(", "->", "."):
-                raise SqlError(497, f"APPLY {after.text[:80]} is not allowed: a plain function is")
+        applied = token == Token("name", "APPLY")
+        if applied and not (_known(after.text) and later.text not in ("(", "->", ".")):
+            # The tree does not show what is applied: nothing but a plain function.
+            raise SqlError(497, f"APPLY {after.text[:80]} is not allowed: a plain function is")
     settings: dict[str, str] = {}
     for one in clauses(found):
         if any(settings.get(name, value) != value for name, value in one.items()):
