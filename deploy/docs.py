@@ -2,8 +2,8 @@
 
 `python -m deploy.docs` writes docs/events.md, docs/settings.md, docs/cli.md, docs/tables.md,
 docs/policy.schema.json, streams/policy/default.toml, the cards in docs/detectors (from the figures
-that `pulse evaluate --cards` left there) and the settings table in README.md; `--check` writes
-nothing, names what is stale and exits with 1.
+that `pulse evaluate --cards` and `pulse evaluate coordination --cards` left there) and the settings
+table in README.md; `--check` writes nothing, names what is stale and exits with 1.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import msgspec
 from streams.cli.main import cli
 from streams.events.schema import MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, Event
 from streams.lab import cards
+from streams.lab.coordination import card, document
 from streams.lab.evaluation import read
 from streams.policy import schema, template
 from streams.settings import PREFIX, Settings, describe
@@ -240,6 +241,9 @@ def stale(root: Path = ROOT) -> dict[str, str]:
     figures = root / cards.FOLDER / "evaluation.json"
     if figures.exists():
         wanted |= cards.cards(read(figures))
+    measured = root / card.FIGURES
+    if measured.exists():
+        wanted[card.CARD] = card.card(document.read(measured))
     readme = root / "README.md"
     if readme.exists():
         wanted["README.md"] = with_table(readme.read_text(encoding="utf-8"), settings_table())

@@ -2,10 +2,14 @@
 
     usage.events --> ingest --> store: events, account_minute
                        |  \\--> usage.dlq, dead_letters
-                     the fold --> findings --> incidents --> alerts
+                       |   \\--> usage.signals --> signals agent --> meetings --> keeper
+                     the fold                                                  |
+                       |                                                    clusters
+                       v                                                       v
+                    findings ----------------> incidents --> alerts <-------findings
 
-A Faust app with one agent, which takes a fetch at a time, and timers: heartbeats let event time
-pass in silent partitions, and the ends of the partitions are asked for the lag.
+A Faust app with two agents, of which the first takes a fetch at a time, and timers: heartbeats let
+event time pass in silent partitions, and the ends of the partitions are asked for the lag.
 """
 
 from __future__ import annotations
@@ -13,29 +17,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
-import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-import faust
-import faust.exceptions
 import msgspec
-from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from streams.broker.admin import MAX_MESSAGE_BYTES
-from streams.broker.connection import faust_arguments
-from streams.events.letters import DeadLetter, letter_id
+from streams.coordination.agent import Coordination
+from streams.coordination.sender import Sender
+from streams.coordination.start import coordination
 from streams.features.fold import Policy
 from streams.ingest.agent import Ingest
+from streams.ingest.application import PulseApp, make_app
 from streams.ingest.batch import Context
+from streams.ingest.letters_topic import LettersTopic
 from streams.ingest.recovery import register_stream
 from streams.ingest.times import TimeRules
-from streams.ingest.transport import FetchTransport, scheduler_for
 from streams.platform.agent import PlatformAgent
 from streams.policy.model import Policy as Detection
 from streams.policy.model import default_policy
@@ -45,15 +45,11 @@ from streams.status import Status
 from streams.storage.base import Store
 from streams.storage.retry import RetryingStore, Stopped
 
-__all__ = ["PulseApp", "Worker", "policy_of"]
+__all__ = ["Worker", "policy_of"]
 
-_log = logging.getLogger(__name__)
 _DAY_MS = 86_400_000
-_FIRST_WAIT_S = 0.2
 #: A stop takes no longer than these together: the fetch under way, then the group.
 _FINISH_S, _LEAVE_S = 2.5, 2.0
-#: What of a dead letter fits into one message of its topic, beside headers and framing.
-_LETTER_BYTES = MAX_MESSAGE_BYTES - 16 * 1024
 
 
 def policy_of(settings: Settings, detection: Detection | None = None) -> Policy:
@@ -73,22 +69,6 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-class PulseApp(faust.App):  # type: ignore[misc]
-    """A Faust app whose consumer asks the worker where to start and what to commit."""
-
-    events_topic: str
-    linger: float
-    worker: Worker
-
-    async def positions(self, assigned: set[TP]) -> dict[TP, int]:
-        """See `FetchConsumer.perform_seek`."""
-        return await self.worker.ingest.positions(assigned)
-
-    def markers(self) -> dict[int, int]:
-        """See `FetchConsumer`."""
-        return self.worker.ingest.markers()
-
-
 class Worker:
     """One worker: `start`, `stop`; the store is opened and closed by the caller."""
 
@@ -100,7 +80,10 @@ class Worker:
         *,
         embedded: str = "",
         mode: str = "worker",
+        partitions: Mapping[str, int] | None = None,
     ) -> None:
+        """`partitions` of the topics of events and signals; a missing one of signals turns
+        coordination off."""
         self.settings = settings
         self._stop = threading.Event()
         self.store = RetryingStore(store, self._stop, settings.retry_max)
@@ -109,16 +92,15 @@ class Worker:
         #: Off while somebody loads history: a heartbeat would make all of it late.
         self.heartbeats = True
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.app = self._make_app(embedded)
-        self._letters = self.app.topic(
-            settings.dead_letter_topic, value_serializer="raw", key_serializer="raw"
+        self.app: PulseApp = make_app(settings, embedded, self)
+        letters = LettersTopic(
+            self._topic(settings.dead_letter_topic), settings, stream_id, self.status
         )
-        self._stream_id = stream_id
         self.policy_file = PolicyFile(settings.policy)
         self.policy_file.start(_today())
         self.status.policy_problem = lambda: self.policy_file.problem
         self.ingest = Ingest(
-            self._context(stream_id), self.status, self._send_letters, self._go_back, self._mine
+            self._context(stream_id), self.status, letters.send, self._go_back, self._mine
         )
         if settings.time_mode == "live":
             context = self.ingest.context
@@ -130,7 +112,13 @@ class Worker:
                 context.now_ms,
             )
             self.status.platform = self.ingest.platform.incidents
+        self.coordination: Coordination | None = coordination(
+            settings, store, self._stop, stream_id, partitions or {}, self.policy_file
+        )
         self._compose()
+
+    def _topic(self, name: str) -> Any:
+        return self.app.topic(name, value_serializer="raw", key_serializer="raw")
 
     def _context(self, stream_id: str) -> Context:
         settings = self.settings
@@ -156,40 +144,9 @@ class Worker:
             interrupt=self.store.interrupt,
         )
 
-    def _make_app(self, embedded: str) -> PulseApp:
-        settings = self.settings
-        app = PulseApp(
-            settings.group,
-            **faust_arguments(settings, embedded),
-            store="memory://",
-            datadir=tempfile.mkdtemp(prefix="usage-pulse-"),
-            autodiscover=False,
-            web_enabled=False,
-            topic_allow_declare=False,
-            topic_disable_leader=True,
-            consumer_auto_offset_reset="earliest",
-            consumer_group_instance_id=settings.worker or None,
-            consumer_max_fetch_size=settings.fetch_bytes,
-            producer_max_request_size=MAX_MESSAGE_BYTES,
-            ConsumerScheduler=scheduler_for(settings.topic),
-            stream_buffer_maxsize=4,
-            stream_wait_empty=False,
-            broker_commit_interval=1.0,
-            broker_session_timeout=settings.session_timeout,
-            broker_heartbeat_interval=min(3.0, settings.session_timeout / 3),
-            broker_request_timeout=max(90.0, settings.session_timeout + 10),
-            broker_max_poll_interval=3600.0,
-            stream_processing_timeout=3600.0,
-            broker_commit_livelock_soft_timeout=3600.0,
-            worker_redirect_stdouts=False,
-        )
-        app.transport = FetchTransport(app.conf.broker_consumer, app, app.loop)
-        app.events_topic, app.linger, app.worker = settings.topic, settings.linger, self
-        return app
-
     def _compose(self) -> None:
         app, settings = self.app, self.settings
-        events = app.topic(settings.topic, value_serializer="raw", key_serializer="raw")
+        events = self._topic(settings.topic)
 
         @app.agent(events, name="ingest")  # type: ignore[untyped-decorator]
         async def ingest(stream: Any) -> None:
@@ -209,6 +166,9 @@ class Worker:
                 await self._go_back(number, marker)
             self.policy_file.poll(_today())
 
+        if self.coordination is not None:
+            self._compose_coordination(self.coordination)
+
         if settings.heartbeat and settings.time_mode == "live":
 
             @app.timer(settings.heartbeat)  # type: ignore[untyped-decorator]
@@ -217,6 +177,36 @@ class Worker:
                 for number in self.ingest.silent(settings.heartbeat, self.status.ends):
                     if self.heartbeats:
                         await events.send(partition=number, value=value)
+
+    def _compose_coordination(self, agent: Coordination) -> None:
+        app, topic = self.app, self.settings.signals_topic
+        signals = self._topic(topic)
+        context = agent.context
+        sender = Sender(
+            context.stream_id,
+            context.partitions,
+            context.kinds,
+            lambda number, value: signals.send(partition=number, value=value),
+        )
+        self.ingest.publish = sender.publish
+        self.status.coordination = lambda: agent.status() | sender.status()
+
+        @app.agent(signals, name="signals")  # type: ignore[untyped-decorator]
+        async def meet(stream: Any) -> None:
+            async for event in stream.events():
+                agent.take(event.message.partition, event.message.value)
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def send_signals() -> None:
+            await sender.run()
+
+        @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+        async def on_assigned(_: PulseApp, assigned: set[TP], **__: Any) -> None:
+            agent.assign(tp.partition for tp in assigned if tp.topic == topic)
+
+        @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
+        async def on_revoked(_: PulseApp, revoked: set[TP], **__: Any) -> None:
+            await asyncio.to_thread(agent.revoke)
 
     async def _insist(self, event: Any) -> None:
         """Take a fetch; what cannot be taken stops the worker, it is never skipped."""
@@ -235,44 +225,6 @@ class Worker:
     async def _go_back(self, partition: int, offset: int) -> None:
         await self.app.consumer.go_to(TP(self.settings.topic, partition), offset)
 
-    async def _send_letters(self, letters: Sequence[DeadLetter], partition: int) -> None:
-        """Dead letters to their topic, at least once, under the key of their identity.
-
-        Tried until Kafka has them: the stream waits, it does not forget.
-        """
-        wait = _FIRST_WAIT_S
-        while True:
-            try:
-                await self._try_letters(letters, partition)
-            except (KafkaError, faust.exceptions.FaustError) as error:
-                self.status.broker = (
-                    f"topic {self.settings.dead_letter_topic} does not take dead letters "
-                    f"({type(error).__name__}); trying again"
-                )
-                _log.warning("%s in %.1f s", self.status.broker, wait)
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, self.settings.retry_max)
-            else:
-                self.status.broker = ""
-                return
-
-    async def _try_letters(self, letters: Sequence[DeadLetter], partition: int) -> None:
-        sent = []
-        for letter in letters:
-            place = f"{self.settings.topic}/{partition}/{letter.offset}/{letter.line}"
-            headers = {"place": place, "reason": letter.reason, "sentence": letter.sentence}
-            if len(letter.content) > _LETTER_BYTES:
-                headers["cut"] = (
-                    f"{_LETTER_BYTES} of {len(letter.content)} bytes; the store has all"
-                )
-            future = await self._letters.send(
-                key=letter_id(self._stream_id, partition, letter).encode(),
-                value=letter.content[:_LETTER_BYTES],
-                headers={key: text.encode() for key, text in headers.items()},
-            )
-            sent.append(future)
-        await asyncio.gather(*sent)
-
     def markers(self) -> dict[int, int]:
         """Next offset of each partition as the store has it; from any thread."""
         return self.ingest.markers()
@@ -284,6 +236,8 @@ class Worker:
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
+        if self.coordination is not None:
+            self.coordination.start()
         self.app.finalize()
         await self.app.start()
 
@@ -292,6 +246,8 @@ class Worker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_S):
                 await self.ingest.close(snapshot=snapshot and not self.failed.done())
+                if self.coordination is not None:
+                    await asyncio.to_thread(self.coordination.close, snapshot=snapshot)
         self._stop.set()
         # Leaving the group takes a broker; without one there is nobody to take leave of.
         with contextlib.suppress(TimeoutError):

@@ -13,6 +13,7 @@ import msgspec
 from kafka import KafkaProducer
 
 from streams.broker.connection import kafka_arguments, quiet
+from streams.coordination.signals import SLOT_MS
 from streams.runtime import Running
 from streams.traffic.batch import Batch
 from streams.traffic.pace import at_speed
@@ -144,8 +145,7 @@ async def replay(run: Running, plan: Plan, on_progress: Callable[[Progress], Non
     sending = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         latest = await _unless_failed(run, sending)
-        step = round((run.settings.tick + run.settings.lateness) * 1000)
-        ends = await asyncio.to_thread(let_time_pass, run, latest + step)
+        ends = await asyncio.to_thread(let_time_pass, run, _end_of(run, latest))
         await _unless_failed(run, asyncio.ensure_future(_stored(run, ends)))
     finally:
         gone.set()
@@ -171,6 +171,17 @@ async def _unless_failed(run: Running, work: asyncio.Future[Any]) -> Any:
         stop.cancel()
 
 
+def _end_of(run: Running, latest: int) -> int:
+    """The time (epoch ms) that closes the last tick, and the last slot of coordination."""
+    end = latest + round(run.settings.tick * 1000)
+    if run.worker.coordination is not None:
+        end = -(-end // SLOT_MS) * SLOT_MS
+    return end + round(run.settings.lateness * 1000)
+
+
 async def _stored(run: Running, ends: dict[int, int]) -> None:
+    """Until everything is stored, and coordination has judged it."""
     while any(run.worker.markers().get(number, -1) <= end for number, end in ends.items()):
+        await asyncio.sleep(0.05)
+    while run.worker.coordination is not None and not run.worker.coordination.settled(ends):
         await asyncio.sleep(0.05)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.errors import KafkaError
 from faust.exceptions import FaustError
@@ -40,6 +40,7 @@ __all__ = ["Running", "running", "until_signal"]
 
 _STATUS_S = 0.25
 _RETRY_S = 2.0
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -93,16 +94,20 @@ async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncI
         stack.callback(store.close)
         broker, stream_id = settings.broker, ""
         if settings.broker:
-            stream_id = await _stream_id(settings)
+            stream_id = await _insist(lambda: admin.stream_id(settings, settings.topic))
+            partitions = await _insist(lambda: admin.partitions(settings))
         else:
-            process = EmbeddedProcess({settings.topic: PARTITIONS, settings.dead_letter_topic: 1})
+            partitions = {settings.topic: PARTITIONS, settings.signals_topic: PARTITIONS}
+            process = EmbeddedProcess({**partitions, settings.dead_letter_topic: 1})
             broker = await asyncio.to_thread(process.start)
             stack.callback(process.stop)
             stream_id = f"embedded/{settings.topic}/{uuid.uuid4().hex[:12]}"
         embedded = "" if settings.broker else broker
 
         def made() -> Worker:
-            return Worker(settings, store, stream_id, embedded=embedded, mode=mode)
+            return Worker(
+                settings, store, stream_id, embedded=embedded, mode=mode, partitions=partitions
+            )
 
         run = Running(settings, made(), store, broker)
         reader = None if settings.store else EmbeddedReader(Path(settings.data))
@@ -168,10 +173,11 @@ async def _store(settings: Settings) -> Store:
             return store
 
 
-async def _stream_id(settings: Settings) -> str:
+async def _insist(ask: Callable[[], T]) -> T:
+    """The broker's answer; one that does not answer is waited for."""
     while True:
         try:
-            return await asyncio.to_thread(admin.stream_id, settings, settings.topic)
+            return await asyncio.to_thread(ask)
         except BrokerUnavailable as error:
             _say(f"{error}; trying again every {_RETRY_S:.0f} s")
             await asyncio.sleep(_RETRY_S)

@@ -51,6 +51,9 @@ class Settings:
     dead_letter_topic: str = _setting(
         "usage.dlq", "", "Topic that receives what cannot be understood."
     )
+    signals_topic: str = _setting(
+        "usage.signals", "", "Topic on which accounts that share something meet."
+    )
     group: str = _setting("usage-pulse", "", "Consumer group of the workers.")
     worker: str = _setting(
         "",
@@ -157,6 +160,10 @@ class Settings:
     )
     policy: str = _setting(
         "", "path", "Policy file (TOML): budgets, detectors, cohorts; empty uses the built-in one."
+    )
+
+    coordination: bool = _setting(
+        True, "", "Look for groups of accounts that act together, across all partitions."
     )
 
     # page

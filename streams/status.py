@@ -46,6 +46,7 @@ class Status:
         self.policy_problem: Callable[[], str] = lambda: ""
         #: Messages of the outbox by state; empty where this worker sends none.
         self.notifications: Callable[[], Mapping[str, int]] = dict
+        self.coordination: Callable[[], dict[str, Any]] = dict  # empty when it is off
         self.gaps: Callable[[], list[Gap]] = list
         self.partitions: Callable[[], Mapping[int, Partition]] = dict
         self._lock = threading.Lock()
@@ -125,6 +126,7 @@ class Status:
             },
             "store": {"ok": not trouble, "sentence": trouble, "write_ms": write},
             "broker": {"ok": not self.broker, "sentence": self.broker},
+            "coordination": self.coordination(),
             "partitions": [self._partition(part) for _, part in sorted(parts.items())],
             "hottest": _hottest(parts),
             "incidents": _incidents(parts, self.platform()),

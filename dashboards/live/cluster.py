@@ -7,9 +7,8 @@ import random
 from collections.abc import Sequence
 from typing import Any, Final
 
-import igraph
-
 from dashboards.live.figures import figure
+from dashboards.live.group import happened
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Row, Status
 from dashboards.live.parts import (
@@ -35,8 +34,10 @@ _LEAST_MS: Final = 3_600_000  # of the raster, around what happened
 _SEED: Final = 7
 
 
-async def cluster_page(cluster_id: str, status: Status, reader: Reader) -> Rendered | None:
-    """The page's own part, None when there is no such group."""
+async def cluster_page(
+    cluster_id: str, status: Status, reader: Reader, do: Html | None = None
+) -> Rendered | None:
+    """The page's own part, None when there is no such group; `do` are buttons for its incident."""
     cluster = await reader.cluster(cluster_id)
     if cluster is None:
         return None
@@ -63,9 +64,11 @@ async def cluster_page(cluster_id: str, status: Status, reader: Reader) -> Rende
         tag("h1", cluster["sentence"] or f"Cluster {cluster_id}", id="headline"),
         tag("div", _state(cluster), class_=f"incident {level(cluster['severity'])} detail"),
         tag("p", _links(cluster), class_="actions"),
+        do,
         tag("div", pieces["graph"], pieces["raster"], class_="halves"),
         tag("div", pieces["members"], class_="wide-card"),
         tag("div", pieces["ties-by"], pieces["chance"], class_="halves"),
+        happened(await reader.changes(cluster_id)),
         _query(cluster),
         id="view",
     )
@@ -90,6 +93,8 @@ def placed(size: int, edges: Sequence[tuple[int, int]]) -> list[tuple[float, flo
     group always looks the same."""
     if not size:
         return []
+    import igraph  # brings more with it than a worker that nobody looks at should carry
+
     random.seed(_SEED)  # igraph draws from Python's generator
     drawn = igraph.Graph(n=size, edges=list(edges)).layout_fruchterman_reingold(niter=300)
     return [(round(float(x), 3), round(float(y), 3)) for x, y in drawn]

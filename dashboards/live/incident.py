@@ -8,6 +8,8 @@ from typing import cast
 
 from dashboards.live.against import against_usual, drawn, span
 from dashboards.live.chart import chart
+from dashboards.live.cluster import cluster_page
+from dashboards.live.group import DETECTOR
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Row, Status, is_open
 from dashboards.live.parts import (
@@ -54,6 +56,12 @@ async def incident_page(
 ) -> Html:
     """The page's own part; with `writable`, with buttons."""
     people = await reader.people(incident["incident_id"])
+    do = actions(incident, row["org_id"] if row else "", people) if writable else None
+    if incident["detector"] == DETECTOR:
+        cluster = await reader.cluster_of(incident["incident_id"])
+        group = await cluster_page(cluster, status, reader, do)
+        if group is not None:
+            return group.whole
     done = await reader.said(incident["incident_id"])
     told = await reader.told(incident["incident_id"])
     account, start, end = span(status, incident, _LEAST)
@@ -90,7 +98,7 @@ async def incident_page(
             tag("a", "All incidents", href="/#incidents", class_="button"),
             class_="actions",
         ),
-        actions(incident, row["org_id"] if row else "", people) if writable else None,
+        do,
         tag("div", left, right, class_="columns"),
         id="view",
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from dashboards.live.against import against_usual, blind, span
 from dashboards.live.chart import Plot, chart, spark
+from dashboards.live.group import DETECTOR, in_short
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Row, Status, is_open
 from dashboards.live.parts import (
@@ -118,6 +119,8 @@ def _incident(status: Status, incident: Incident, rows: Sequence[Row]) -> Html:
         usually = f"{compact(round(above))} times its usual {count(incident['expected'])}"
     if math.isfinite(incident["threshold"]):
         usually += f"; nothing would have been said below {count(incident['threshold'])}"
+    if incident["detector"] == DETECTOR:
+        usually = in_short(incident)
     words = tag("div", tag("h3", sentence), tag("p", usually, class_="muted"), state_line(incident))
     picture = spark(against_usual(status, incident, rows, _LEAST))
     kind = level(incident["severity"]) if is_open(incident) else "low"

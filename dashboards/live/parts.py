@@ -56,6 +56,8 @@ def incident_path(incident_id: str) -> str:
 
 def named(sentence: str, account_id: str) -> Html:
     """A sentence with the account's name isolated, whichever direction the name is written in."""
+    if not account_id:  # about several, or about the whole platform
+        return tag("span", sentence)
     before, found, after = sentence.partition(account_id)
     return tag("span", before, tag("bdi", found) if found else None, after)
 

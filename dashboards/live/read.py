@@ -38,6 +38,10 @@ SELECT finding_id, detector, metric, toUnixTimestamp64Milli(window_start) AS win
        threshold, toJSONString(drivers) AS drivers, toJSONString(parts) AS parts, held,
        sentence, sql, incident_id
 FROM findings FINAL WHERE """
+_CHANGES = """
+SELECT toUnixTimestamp64Milli(at) AS at, what, account_id, reason, other
+FROM cluster_changes AS c FINAL WHERE cluster_id = {cluster}
+ORDER BY c.at DESC, what, account_id LIMIT 500"""
 _GAPS = """
 SELECT toUnixTimestamp64Milli(started_at) AS started_at,
        toUnixTimestamp64Milli(ended_at) AS ended_at
@@ -152,6 +156,10 @@ class Reader:
         where = "account_id = {account} ORDER BY window_end DESC LIMIT {limit}"
         return await self._ask(_FINDINGS + where, {"account": account_id, "limit": limit})
 
+    async def changes(self, cluster_id: str) -> list[Row]:
+        """What happened to a cluster lately, newest first."""
+        return await self._ask(_CHANGES, {"cluster": cluster_id})
+
     async def gaps(self, partition: int, start: int, end: int) -> list[tuple[int, int]]:
         """Spans of a partition the pipeline did not see (epoch ms)."""
         parameters = {"partition": partition, "start": start, "end": end}
@@ -219,4 +227,6 @@ class Reader:
 
 def _plain(value: Any) -> Any:
     """Strings may cross Arrow as bytes."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -124,6 +124,18 @@ class Incidents:
         row = self._written(known, changed, finding.window_end, force=news)
         return (finding if news else None), row, None
 
+    def retell(self, finding: Finding) -> tuple[Finding, Incident]:
+        """An alarm whose story changed though it is no worse: the finding and the row to write."""
+        known = self.by_account[_key(finding)]
+        changed = replace(
+            known,
+            findings=known.findings + 1,
+            sentence=finding.sentence,
+            peak_observed=max(known.peak_observed, finding.observed),
+        )
+        told = replace(finding, incident_id=known.incident_id)
+        return told, self._write(changed, finding.window_end)
+
     def hold(self, account_id: str, level: float, observed: float, tick: int) -> Incident | None:
         """What an open incident is about stands at `level` of its threshold; the row to write."""
         known = self.by_account[account_id]

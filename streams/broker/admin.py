@@ -19,7 +19,7 @@ from streams.broker.diagnosis import check, unreachable
 from streams.errors import BrokerUnavailable, PulseError, UsageError
 from streams.settings import Settings
 
-__all__ = ["Broker", "Lag", "TopicState", "create_topics", "lag", "ping", "stream_id"]
+__all__ = ["Broker", "Lag", "TopicState", "create_topics", "lag", "partitions", "ping", "stream_id"]
 
 #: A message of 1 MiB, the most we take, with its framing; a dead letter repeats it with a reason.
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
@@ -88,7 +88,9 @@ def ping(settings: Settings, embedded: str = "") -> Broker:
 
 
 def create_topics(settings: Settings, partitions: int, replication: int = 1) -> list[TopicState]:
-    """Creates the topics of events and of dead letters where they do not exist yet.
+    """Creates the topics of events, dead letters and signals where they do not exist yet.
+
+    What stands in the topic of signals is in the store as well, so it is kept for an hour only.
 
     Raises:
         BrokerUnavailable: the broker cannot be reached.
@@ -96,22 +98,43 @@ def create_topics(settings: Settings, partitions: int, replication: int = 1) -> 
     """
     if not settings.broker:
         raise UsageError("the embedded broker makes its topics itself: set PULSE_BROKER to a Kafka")
-    names = (settings.topic, settings.dead_letter_topic)
-    wanted = {
-        "num_partitions": partitions,
-        "replication_factor": replication,
-        "configs": {"max.message.bytes": str(MAX_MESSAGE_BYTES)},
-    }
+    names = (settings.topic, settings.dead_letter_topic, settings.signals_topic)
+
+    def wanted(name: str) -> dict[str, Any]:
+        configs = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
+        if name == settings.signals_topic:
+            configs |= {"retention.ms": "3600000", "segment.ms": "600000"}
+        return {
+            "num_partitions": partitions,
+            "replication_factor": replication,
+            "configs": configs,
+        }
+
     with _client(settings) as client:
         existing = _partitions(client, names)
         missing = [name for name in names if name not in existing]
         if missing:
-            answer = client.create_topics(dict.fromkeys(missing, wanted), raise_errors=False)
+            answer = client.create_topics(
+                {name: wanted(name) for name in missing}, raise_errors=False
+            )
             for topic in answer["topics"]:
                 _accept(topic, named(settings))
             client.wait_for_topics(missing)
         counts = {name: len(found) for name, found in _partitions(client, names).items()}
     return [TopicState(name, counts.get(name, 0), name in missing) for name in names]
+
+
+def partitions(settings: Settings, embedded: str = "") -> dict[str, int]:
+    """Partitions of the topics of events and signals; none of a topic that does not exist.
+
+    Raises:
+        BrokerUnavailable: the broker cannot be reached.
+        UsageError: it refuses these credentials.
+    """
+    names = (settings.topic, settings.signals_topic)
+    with _client(settings, embedded) as client:
+        found = _partitions(client, names)
+    return {name: len(found.get(name, ())) for name in names}
 
 
 def lag(settings: Settings, embedded: str = "") -> list[Lag]:

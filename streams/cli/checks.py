@@ -112,6 +112,19 @@ def broker(settings: Settings) -> Iterator[Check]:
     yield ok(
         "topics", f"{settings.topic}: {len(partitions)} partitions, {behind:,} messages behind"
     )
+    if settings.coordination:
+        yield signals(settings)
+
+
+def signals(settings: Settings) -> Check:
+    """Without its topic the workers leave coordination out."""
+    from streams.broker.admin import partitions
+
+    count = partitions(settings)[settings.signals_topic]
+    if not count:
+        found = f"Kafka has no topic {settings.signals_topic}: no worker looks for groups"
+        return off("signals", found, "pulse topics create, then restart the workers")
+    return ok("signals", f"{settings.signals_topic}: {count} partitions")
 
 
 def port(settings: Settings) -> Check:

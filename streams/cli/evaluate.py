@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streams.cli.evaluate_coordination import coordination
+from streams.cli.evaluating import ENVIRONMENT, from_environment, listed, progress
 from streams.cli.options import json_option
 from streams.errors import UsageError
 
@@ -18,16 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from detectors.calibration import Reference
-    from streams.lab.run import Told
 
 __all__ = ["evaluate"]
 
 FULL, QUICK = 2000, 150
 FULL_DAYS, QUICK_DAYS, QUICK_CALIBRATION_DAYS = 14, 7, 4
-ENVIRONMENT = "USAGE_TRACES"
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--traces",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
@@ -75,7 +74,9 @@ ENVIRONMENT = "USAGE_TRACES"
     help="Also write what both halves teach the calibration, for populations without a history.",
 )
 @json_option
+@click.pass_context
 def evaluate(
+    ctx: click.Context,
     traces: Path | None,
     quick: bool,
     accounts: int | None,
@@ -91,7 +92,12 @@ def evaluate(
 
     Two populations that share no client are played through the fold: calibrated on one, attacked
     and judged on the other, and the other way round, beside the baselines practitioners use.
+
+    That is the lab of single accounts; `pulse evaluate coordination` is that of groups.
     """
+    if ctx.invoked_subcommand is not None:
+        _nothing_before(ctx)
+        return
     from rich.console import Console
 
     from streams.lab.cards import write_cards
@@ -106,11 +112,11 @@ def evaluate(
         days=days or (QUICK_DAYS if quick else FULL_DAYS),
         calibration_days=QUICK_CALIBRATION_DAYS if quick else FULL_DAYS,
         seed=seed,
-        traces=traces or _from_environment(),
+        traces=traces or from_environment(),
         only=only,
     )
     begin = time.monotonic()
-    evaluation, references = run(spec, _progress(begin))
+    evaluation, references = run(spec, progress(begin))
     written = write(evaluation, output)
     if cards is not None:
         written += write_cards(evaluation, cards)
@@ -122,7 +128,22 @@ def evaluate(
     # A pipe has no width of its own; tables cut to 80 columns would lose the intervals.
     console = Console() if sys.stdout.isatty() else Console(width=200)
     print_report(console, evaluation)
-    click.echo(f"\n{time.monotonic() - begin:,.0f} s; written: {_listed(written)}")
+    click.echo(f"\n{time.monotonic() - begin:,.0f} s; written: {listed(written)}")
+
+
+evaluate.add_command(coordination)
+
+
+def _nothing_before(ctx: click.Context) -> None:
+    """Options in front of a lab's name would be lost without a word."""
+    for parameter in ctx.command.params:
+        source = ctx.get_parameter_source(parameter.name or "")
+        if source == click.core.ParameterSource.COMMANDLINE:
+            option = parameter.opts[0]
+            raise UsageError(
+                f"option {option}: expected behind the name: "
+                f"pulse evaluate {ctx.invoked_subcommand} {option} ..."
+            )
 
 
 def _known(only: str) -> None:
@@ -131,34 +152,6 @@ def _known(only: str) -> None:
     names = list(dict.fromkeys(scenario.name for scenario in SCENARIOS))
     if only and only not in names:
         raise UsageError(f"option --only: expected one of {', '.join(names)}, got {only!r}")
-
-
-def _from_environment() -> Path | None:
-    folder = os.environ.get(ENVIRONMENT)
-    if not folder:
-        return None
-    if not Path(folder).is_dir():
-        raise UsageError(f"environment {ENVIRONMENT}: expected a directory, got {folder!r}")
-    return Path(folder)
-
-
-def _progress(begin: float) -> Told:
-    """One line on a terminal; elsewhere one line a stage."""
-    last = ""
-
-    def told(stage: str, done: float) -> None:
-        nonlocal last
-        spent = time.monotonic() - begin
-        if sys.stderr.isatty():
-            left = f", {spent / done - spent:,.0f} s left" if 0.02 < done < 1.0 else ""
-            click.echo(f"\r\x1b[K{done:4.0%}  {stage}{left}", nl=False, err=True)
-            if done >= 1.0:
-                click.echo("\r\x1b[K", nl=False, err=True)
-        elif stage != last:
-            click.echo(f"{spent:5.0f} s  {stage}", err=True)
-        last = stage
-
-    return told
 
 
 def _written(file: Path, references: Mapping[str, Reference]) -> Path:
@@ -176,10 +169,3 @@ def _written(file: Path, references: Mapping[str, Reference]) -> Path:
     except OSError as error:
         raise UsageError(f"option --write-reference: {file}: {error.strerror}") from None
     return file
-
-
-def _listed(files: list[Path]) -> str:
-    folders: dict[Path, list[str]] = {}
-    for file in files:
-        folders.setdefault(file.parent, []).append(file.name)
-    return "; ".join(f"{folder}: {', '.join(names)}" for folder, names in folders.items())

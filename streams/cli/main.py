@@ -51,6 +51,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "The labelled scenario lab: recall, delay, false alarms per detector, with intervals.",
     ),
     "score": ("score", "score", "Score every row of a metric by how unusual it is."),
+    "clusters": (
+        "clusters",
+        "clusters",
+        "Find the accounts that act together in a table of actions.",
+    ),
     "dead-letters": ("dead_letters", "dead_letters", "Events that could not be understood."),
     "simulate": ("simulate", "simulate", "Write synthetic traffic with labelled attacks in it."),
     "topics": ("topics", "topics", "Create the topics, and see how far workers are behind."),

@@ -255,6 +255,7 @@ def _size(found: Policy) -> str:
             for part, one, many in (
                 (found.cohorts, "cohort", "cohorts"),
                 (found.allow, "entry in the allow-list", "entries in the allow-list"),
+                (found.known_groups, "known group", "known groups"),
                 (found.routes, "route", "routes"),
             )
         ),

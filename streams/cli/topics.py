@@ -33,7 +33,7 @@ def topics() -> None:
 def create(
     ctx: click.Context, partitions: int, replication: int, broker: str | None, json_: bool
 ) -> None:
-    """Create the topics of events and dead letters where they are missing.
+    """Create the topics of events, dead letters and signals where they are missing.
 
     Choose the partitions once: accounts hash to them, and a number changed later moves accounts.
     """

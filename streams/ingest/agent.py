@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import pyarrow as pa
 from faust.types import TP
 
 from streams.errors import StoreUnavailable
@@ -36,6 +37,10 @@ _STALLED_S = 8.0
 
 #: Sends dead letters of a partition on to their topic; returns when the broker has them.
 SendLetters = Callable[[Sequence[DeadLetter], int], Awaitable[None]]
+
+#: Hands on what was stored of a partition: rows, first and next offset, watermark and timeline
+#: (epoch ms). It must neither wait nor fail.
+Publish = Callable[[int, pa.Table, tuple[int, int], int, int], None]
 
 #: Has Kafka deliver a partition again from an offset on.
 GoBack = Callable[[int, int], Awaitable[None]]
@@ -63,6 +68,8 @@ class Ingest:
         self.gaps: list[Gap] | None = None
         #: Judges the whole fleet, in the worker that holds partition 0; None in a replay.
         self.platform: PlatformAgent | None = None
+        #: Where the rows of a batch go on to when it is stored, for coordination; None: nowhere.
+        self.publish: Publish | None = None
         self._starts: dict[int, int] = {}
         self._taken_at: dict[int, float] = {}
         status.partitions = lambda: self.partitions
@@ -207,6 +214,9 @@ class Ingest:
         started = time.monotonic()
         counts = await self._run(lambda: part.commit(batch))
         self.status.stored(batch, counts, (time.monotonic() - started) * 1000)
+        if (publish := self.publish) is not None and (rows := batch.rows) is not None:
+            span, watermark = (batch.first_offset, batch.next_offset), part.watermark.value
+            await self._run(lambda: publish(part.number, rows, span, watermark, part.since))
         await self._run(part.maybe_snapshot)
         if self.platform is not None and part.number == 0:
             platform, watermark = self.platform, part.watermark.value

@@ -80,3 +80,4 @@ class Batch:
     letters: list[DeadLetter]
     broker_time: int
     counts: Counts = field(default_factory=Counts)
+    rows: pa.Table | None = None  # the events as they are stored, once they are

@@ -178,6 +178,7 @@ class Partition:
             store_findings(context.store, found, self._known, self.number, token, context.now_ms())
         self._make_sure()
         self._store_marker(batch, now_ms)
+        batch.rows = rows
         return counts
 
     def _make_sure(self) -> None:
@@ -239,11 +240,11 @@ class Partition:
             "kafka_partition": pa.array([self.number], pa.uint32()),
             "first_offset": pa.array([batch.first_offset], pa.uint64()),
             "next_offset": pa.array([batch.next_offset], pa.uint64()),
-            "watermark": pa.array([self.watermark.value], pa.int64()).cast(moment),
-            "broker_time": pa.array([batch.broker_time], pa.int64()).cast(moment),
-            "stored_at": pa.array([now_ms], pa.int64()).cast(moment),
             "worker": pa.array([context.worker]),
         }
+        times = {"watermark": self.watermark.value, "since": self.since, "stored_at": now_ms}
+        for name, ms in (times | {"broker_time": batch.broker_time}).items():
+            row[name] = pa.array([ms], pa.int64()).cast(moment)
         for name in ("messages", "events", "stored", "duplicates", "dead", "late", "too_late"):
             row[name] = pa.array([getattr(counts, name)], pa.uint64())
         token = f"{context.stream_id}:{self.number}:{batch.first_offset}:{batch.next_offset}:marker"

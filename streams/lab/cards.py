@@ -105,6 +105,7 @@ def _card(detector: Detector, e: Evaluation) -> str:
 
 def _index(e: Evaluation) -> str:
     lines = "".join(f"- [{detector.TITLE}]({detector.NAME}.md)\n" for detector in all_detectors())
+    lines += "- [Coordination](coordination.md), of groups of accounts\n"
     targets = _markdown(
         ("target", "wanted", "measured (95 %)", ""),
         [

@@ -12,7 +12,8 @@ from typing import Any
 
 from detectors.wording import amount
 from streams.policy.budget import thresholds
-from streams.policy.explain import allowed_in_words, odds
+from streams.policy.explain import odds
+from streams.policy.explain_lists import allowed_in_words
 from streams.policy.model import Budget, Policy, channel_of
 from streams.policy.template import comments_of, toml_value
 from streams.policy.version import content
@@ -24,7 +25,7 @@ __all__ = ["Difference", "differences"]
 class Difference:
     """One line: the part of the policy, what of it, and what happened to it."""
 
-    part: str  # budget, detectors, incidents, cohorts, allow, routes or fdr
+    part: str  # budget, detectors, incidents, coordination, cohorts, allow, known_groups, ...
     name: str
     sentence: str
 
@@ -39,17 +40,24 @@ def differences(old: Policy, new: Policy) -> list[Difference]:
         found.append(Difference("fdr", "", _change(old.fdr, new.fdr)))
     found += _fields("budget", "", old.budget, new.budget)
     found += _fields("incidents", "", old.incidents, new.incidents)
+    found += _fields("coordination", "", old.coordination, new.coordination, without=("extra",))
+    found += _named("coordination", old.coordination.extra, new.coordination.extra)
     for name in sorted({*old.detectors, *new.detectors}):
         found += _detector(name, old, new)
     found += _thresholds(old, new)
     found += _named("cohorts", old.cohorts, new.cohorts)
     found += _allow(old, new)
+    found += _named("known_groups", old.known_groups, new.known_groups)
     found += _named("routes", old.routes, new.routes)
     return found
 
 
-def _fields(part: str, name: str, old: Any, new: Any) -> Iterator[Difference]:
+def _fields(
+    part: str, name: str, old: Any, new: Any, without: Sequence[str] = ()
+) -> Iterator[Difference]:
     for item in fields(old):
+        if item.name in without:
+            continue
         before, after = getattr(old, item.name), getattr(new, item.name)
         if _normal(before) != _normal(after):
             yield Difference(part, name, f"{item.name} {_change(before, after)}")

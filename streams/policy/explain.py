@@ -14,11 +14,12 @@ from typing import Any, Final
 from detectors.base import Detector
 from detectors.wording import amount, one_in
 from streams.policy.budget import LARGEST_P, Channel, Thresholds, thresholds
+from streams.policy.explain_lists import group_lines, list_lines, number, span
 from streams.policy.model import SEVERITIES, Policy, channel_of
 from streams.policy.population import Population
 from streams.policy.version import content
 
-__all__ = ["allowed_in_words", "explained", "lines", "odds"]
+__all__ = ["explained", "lines", "odds"]
 
 _CHANNELS: Final[tuple[Channel, ...]] = ("usual", "cold")
 
@@ -36,7 +37,12 @@ def explained(
         "channels": {name: _channel(policy, name, population) for name in _CHANNELS},
         "detectors": [_detector(policy, detector, population) for detector in detectors],
         "incidents": content(policy.incidents),
+        "coordination": content(policy.coordination),
         "cohorts": content(policy.cohorts),
+        "known_groups": [
+            {**content(entry), "days_left": (entry.expires - today).days}
+            for entry in policy.known_groups
+        ],
         "allow": [
             {**content(entry), "days_left": (entry.expires - today).days} for entry in policy.allow
         ],
@@ -140,10 +146,11 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     times = found["incidents"]
     yield (
-        f"One incident alarms once. It is resolved {_span(times['resolve_after_s'])} after its "
-        f"last finding; one within {_span(times['reopen_within_s'])} more reopens it."
+        f"One incident alarms once. It is resolved {span(times['resolve_after_s'])} after its "
+        f"last finding; one within {span(times['reopen_within_s'])} more reopens it."
     )
-    yield from _lists(found)
+    yield from group_lines(found)
+    yield from list_lines(found)
 
 
 def _basis(population: Mapping[str, Any] | None) -> str:
@@ -157,7 +164,7 @@ def _basis(population: Mapping[str, Any] | None) -> str:
     if population["measured_hours"]:
         accounts += (
             f" with {hours:,.0f} active account-hours a day "
-            f"(measured over {_span(3600 * population['measured_hours'])})"
+            f"(measured over {span(3600 * population['measured_hours'])})"
         )
     return f"False alarms at most, for {accounts} (real misuse comes on top):"
 
@@ -165,9 +172,9 @@ def _basis(population: Mapping[str, Any] | None) -> str:
 def _budget_line(found: Mapping[str, Any], channel: str, severity: str) -> str:
     part = found["channels"][channel][severity]
     if found["unit"] == "pages_per_shift":
-        budget = f"{_number(part['budget'])} in a shift of {_number(found['shift_hours'])} hours"
+        budget = f"{number(part['budget'])} in a shift of {number(found['shift_hours'])} hours"
     else:
-        budget = f"{_number(part['budget'])} per 1,000 account-days"
+        budget = f"{number(part['budget'])} per 1,000 account-days"
     if part["p_value"] == 0.0:
         return f"{severity}: never, the budget of the others takes all there is ({budget})"
     rare = f"{odds(part['p_value'])} account-hours" if part["p_value"] is not None else ""
@@ -218,47 +225,6 @@ def _detector_frequency(detector: Mapping[str, Any], found: Mapping[str, Any]) -
     return _frequency(detector["weight"] * sum(part["per_day"] for part in parts))
 
 
-def _lists(found: Mapping[str, Any]) -> Iterator[str]:
-    yield (
-        "Cohorts: none, everybody is judged with everybody." if not found["cohorts"] else "Cohorts"
-    )
-    for cohort in found["cohorts"]:
-        yield (
-            f"  {cohort['name']}: {_patterns(cohort)}; judged among themselves from "
-            f"{cohort['min_accounts']:,} accounts on"
-        )
-    yield "Allow-list: empty, nobody is excused." if not found["allow"] else "Allow-list"
-    for entry in found["allow"]:
-        yield f"  {allowed_in_words(entry)}; {_left(entry['days_left'])}"
-    yield "Routes: none, alerts are stored and shown." if not found["routes"] else "Routes"
-    for route in found["routes"]:
-        severities = " and ".join(route["severities"]) or "all"
-        kinds = f" of kind {', '.join(route['kinds'])}" if route["kinds"] else ""
-        orgs = f" of orgs {', '.join(route['orgs'])}" if route["orgs"] else ""
-        when = f", {route['hours']} {route['time_zone']}" if route["hours"] else ", at any hour"
-        yield f"  {route['name']}: {severities} alerts{kinds}{orgs}{when}, to {route['channel']}"
-
-
-def allowed_in_words(entry: Mapping[str, Any]) -> str:
-    """An entry of the allow-list without its date."""
-    which = ", ".join(entry["detectors"]) or "all detectors"
-    return f"{_patterns(entry)}, excused from {which}: {entry['reason']} ({entry['owner']})"
-
-
-def _patterns(part: Mapping[str, Any]) -> str:
-    names = {"accounts": "accounts", "orgs": "orgs", "use_cases": "use cases"}
-    given = [f"{names[name]} {', '.join(part[name])}" for name in names if part.get(name)]
-    return " and ".join(given)
-
-
-def _left(days: int) -> str:
-    if days < 0:
-        return f"expired {-days} day{'s' * (days != -1)} ago"
-    if days == 0:
-        return "today is its last day"
-    return f"{days:,} day{'s' * (days != 1)} left"
-
-
 def odds(p_value: float) -> str:
     """
     >>> odds(2 / 24_000), odds(1.0)
@@ -275,18 +241,3 @@ def _frequency(per_day: float) -> str:
     if per_day >= 0.195:
         return f"about {amount(per_day)} a day"
     return f"about one in {1.0 / per_day:,.0f} days"
-
-
-def _span(seconds: float) -> str:
-    """
-    >>> [_span(x) for x in (45, 600, 5400, 259200)]
-    ['45 seconds', '10 minutes', '90 minutes', '3 days']
-    """
-    for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
-        if seconds >= unit * (2 if unit > 1 else 0):
-            return f"{_number(seconds / unit)} {name}s"
-    raise ValueError(f"a span of at least nothing, got {seconds}")
-
-
-def _number(value: float) -> str:
-    return f"{value:,.1f}".removesuffix(".0") if value >= 1 else f"{value:g}"

@@ -17,6 +17,7 @@ from typing import Any, Final
 from detectors.base import Detector, all_detectors
 from streams.policy import rules
 from streams.policy.convert import Vocabulary, shown, table
+from streams.policy.coordination import SIGNALS, CoordinationPolicy, ExtraKind, KnownGroup
 from streams.policy.locate import Path, line_of, locate
 from streams.policy.model import (
     SEVERITIES,
@@ -37,8 +38,13 @@ __all__ = ["content_of", "load", "named_lines", "parse", "vocabulary"]
 
 #: Tables that may stand once, and those that may stand many times.
 _SINGLE: Final[dict[str, type[Any]]] = {"budget": Budget, "incidents": IncidentPolicy}
-_MANY: Final[dict[str, type[Any]]] = {"cohorts": Cohort, "allow": Allow, "routes": Route}
-_TABLES: Final = ("detectors", *_SINGLE, *_MANY)
+_MANY: Final[dict[str, type[Any]]] = {
+    "cohorts": Cohort,
+    "allow": Allow,
+    "known_groups": KnownGroup,
+    "routes": Route,
+}
+_TABLES: Final = ("detectors", "coordination", *_SINGLE, *_MANY)
 _TOP: Final = ("fdr",)
 _KNOWN: Final = (*_TOP, *_TABLES)
 
@@ -116,6 +122,7 @@ def vocabulary(detectors: Sequence[Detector]) -> Vocabulary:
         "detector": tuple(detector.NAME for detector in detectors),
         "kind": known_kinds(detectors),
         "severity": SEVERITIES,
+        "signal": SIGNALS,
     }
 
 
@@ -151,9 +158,12 @@ class _Reading:
         parts, _ = table(Policy, own, (), self.vocabulary, self.complain, others=_TABLES)
         for name, cls in _SINGLE.items():
             parts[name] = self._part(cls, self.content.get(name, {}), (name,)).item
-        many = {name: self._many(cls, name) for name, cls in _MANY.items()}
+        many = {name: self._many(cls, (name,)) for name, cls in _MANY.items()}
+        parts["coordination"] = self._coordination()
         parts["detectors"] = self._detectors()
         for path, sentence in rules.broken(parts["detectors"], many, today):
+            self.complain(path, sentence)
+        for path, sentence in rules.coordination(parts["coordination"]):
             self.complain(path, sentence)
         if self.problems:
             raise PolicyError(self.source, self.problems)
@@ -165,12 +175,34 @@ class _Reading:
         given = frozenset(content) if isinstance(content, dict) else frozenset()
         return rules.Part(path, given, values, cls(**values) if good else None)
 
-    def _many(self, cls: type[Any], name: str) -> list[rules.Part]:
-        content = self.content.get(name, [])
+    def _many(self, cls: type[Any], path: Path) -> list[rules.Part]:
+        content: Any = self.content
+        for name in path:
+            content = content.get(name, {})
+        content = content or []
         if not isinstance(content, list):
-            self.complain((name,), f"expected [[{name}]], a list of tables, got {shown(content)}")
+            header = ".".join(map(str, path))
+            self.complain(path, f"expected [[{header}]], a list of tables, got {shown(content)}")
             return []
-        return [self._part(cls, part, (name, place)) for place, part in enumerate(content)]
+        return [self._part(cls, part, (*path, place)) for place, part in enumerate(content)]
+
+    def _coordination(self) -> CoordinationPolicy | None:
+        """None where something in it is wrong."""
+        content = self.content.get("coordination", {})
+        values, good = table(
+            CoordinationPolicy,
+            content,
+            ("coordination",),
+            self.vocabulary,
+            self.complain,
+            others=("extra",),
+        )
+        extra = (
+            self._many(ExtraKind, ("coordination", "extra")) if isinstance(content, dict) else []
+        )
+        if not good or any(part.item is None for part in extra):
+            return None
+        return CoordinationPolicy(**values, extra=tuple(part.item for part in extra))
 
     def _detectors(self) -> dict[str, DetectorPolicy]:
         """An entry for every detector, with its defaults where the file is silent."""

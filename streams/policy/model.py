@@ -18,7 +18,9 @@ from typing import Any, Final, Literal
 from detectors.base import Detector, all_detectors
 from streams.policy import globs
 from streams.policy.budget import Channel, Severity
+from streams.policy.coordination import COORDINATED, CoordinationPolicy, KnownGroup
 from streams.policy.hours import Hours, hours_of, zone
+from streams.policy.keys import key as _key
 from streams.policy.version import content_hash
 
 __all__ = [
@@ -48,12 +50,6 @@ _SHARE: Final = 0.1
 _ZERO: Final = "with 0 nothing could ever alarm"
 
 _Unit = Literal["false_alarms_per_1000_account_days", "pages_per_shift"]
-
-
-def _key(about: str, default: Any = ..., **limits: Any) -> Any:
-    """A key of the file: what it means, and what `streams.policy.convert` holds it to."""
-    meta = {"about": about, "limits": limits}
-    return field(metadata=meta) if default is ... else field(default=default, metadata=meta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,9 +201,11 @@ class Policy:
     )
     budget: Budget = field(default_factory=Budget)
     incidents: IncidentPolicy = field(default_factory=IncidentPolicy)
+    coordination: CoordinationPolicy = field(default_factory=CoordinationPolicy)
     detectors: Mapping[str, DetectorPolicy]
     cohorts: tuple[Cohort, ...] = ()
     allow: tuple[Allow, ...] = ()
+    known_groups: tuple[KnownGroup, ...] = ()
     routes: tuple[Route, ...] = ()
     version: str = ""
 
@@ -215,6 +213,8 @@ class Policy:
         object.__setattr__(self, "detectors", dict(sorted(self.detectors.items())))
         by_name = tuple(sorted(self.cohorts, key=lambda cohort: cohort.name))
         object.__setattr__(self, "cohorts", by_name)
+        groups = tuple(sorted(self.known_groups, key=lambda group: group.name))
+        object.__setattr__(self, "known_groups", groups)
         if not self.version:
             object.__setattr__(self, "version", content_hash(self))
 
@@ -260,6 +260,14 @@ class Policy:
                 return entry
         return None
 
+    def known_group(self, members: Sequence[tuple[str, str]], at_ms: int) -> KnownGroup | None:
+        """The known group that all of these accounts and orgs belong to at this event time."""
+        day = datetime.fromtimestamp(at_ms / 1000.0, UTC).date()
+        for entry in self.known_groups:
+            if not entry.expired(day) and all(entry.matches(*member) for member in members):
+                return entry
+        return None
+
     def routes_of(self, severity: str, kind: str, org_id: str, at_ms: int) -> tuple[Route, ...]:
         """Routes that take this alert, by name."""
         found = [r for r in self.routes if r.matches(severity, kind, org_id, at_ms)]
@@ -272,8 +280,9 @@ def channel_of(detector: str) -> Channel:
 
 
 def known_kinds(detectors: Sequence[Detector]) -> tuple[str, ...]:
-    """Every kind of incident that one of `detectors` can name."""
-    return tuple(sorted({kind for detector in detectors for kind in detector.KINDS}))
+    """Every kind of incident that one of `detectors` or the coordination keeper can name."""
+    named = {kind for detector in detectors for kind in detector.KINDS}
+    return tuple(sorted({*named, COORDINATED}))
 
 
 def default_policy(detectors: Sequence[Detector] | None = None) -> Policy:

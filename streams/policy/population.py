@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.policy import globs
+from streams.policy.coordination import KnownGroup
 from streams.policy.model import Allow, Cohort, Policy, Route
 from streams.policy.problems import Problem
 from streams.storage.base import literal
@@ -71,7 +72,12 @@ def unmatched(
     the file (`streams.policy.load.named_lines`).
     """
     places = lines or {}
-    parts: list[Cohort | Allow | Route] = [*policy.cohorts, *policy.allow, *policy.routes]
+    waiting: list[Allow | KnownGroup | Route] = [
+        *policy.allow,
+        *policy.known_groups,
+        *policy.routes,
+    ]
+    parts: list[Cohort | Allow | KnownGroup | Route] = [*policy.cohorts, *waiting]
     conditions = {f"c{place}": _where(part) for place, part in enumerate(parts)}
     several = " + ".join(f"({conditions[f'c{n}']})" for n in range(len(policy.cohorts))) or "0"
     counts = "".join(f", countIf({where}) AS {name}" for name, where in conditions.items())
@@ -97,13 +103,9 @@ def unmatched(
     if shared := int(row["several"]):
         said = f"{_accounts(shared)} of several, such as {row['example']}: the first by name counts"
         notes.append(Problem(0, "cohorts", said))
-    for entry, number in zip(policy.allow, numbers[cohorts:], strict=False):
+    for entry, number in zip(waiting, numbers[cohorts:], strict=True):
         if number == 0:
             name = entry.title
-            notes.append(Problem(places.get(name, 0), name, "matches no account of the store"))
-    for route, number in zip(policy.routes, numbers[cohorts + len(policy.allow) :], strict=True):
-        if number == 0:
-            name = route.title
             notes.append(Problem(places.get(name, 0), name, "matches no account of the store"))
     return problems, notes
 
@@ -112,7 +114,7 @@ def _accounts(number: int) -> str:
     return f"{number:,} account{'s' if number != 1 else ''}"
 
 
-def _where(part: Cohort | Allow | Route) -> str:
+def _where(part: Cohort | Allow | KnownGroup | Route) -> str:
     """SQL on `_ACCOUNTS` of the accounts that the lists of a table match."""
     lists = {
         "account_id": getattr(part, "accounts", ()),

@@ -13,12 +13,16 @@ from datetime import UTC, date
 from itertools import combinations
 from typing import Any
 
+import pyarrow as pa
+
+from streams.events.columns import EVENT_SCHEMA
 from streams.policy import globs
+from streams.policy.coordination import SIGNALS, CoordinationPolicy
 from streams.policy.hours import Hours, hours_of, zone
 from streams.policy.locate import Path
 from streams.policy.model import DetectorPolicy, Route, channel_of
 
-__all__ = ["Part", "broken"]
+__all__ = ["Part", "broken", "coordination"]
 
 Found = Generator[tuple[Path, str], None, None]
 
@@ -46,12 +50,60 @@ def broken(
     yield from _detectors(detectors)
     yield from _unique(many["cohorts"])
     yield from _somebody(many["cohorts"], ("accounts", "orgs", "use_cases"))
-    yield from _somebody(many["allow"], ("accounts", "orgs"))
-    if today is not None:
-        yield from _expired(many["allow"], today)
+    for name in ("allow", "known_groups"):
+        yield from _somebody(many[name], ("accounts", "orgs"))
+        if today is not None:
+            yield from _expired(many[name], today)
+    yield from _unique(many["known_groups"])
     yield from _unique(many["routes"])
     spans = yield from _spans(many["routes"])
     yield from _overlaps(many["routes"], spans)
+
+
+def coordination(policy: CoordinationPolicy | None) -> Found:
+    """Rules between the keys of [coordination]; none of them where it was refused already."""
+    if policy is None:
+        return
+    path: Path = ("coordination",)
+    if policy.kept > policy.found:
+        yield (
+            (*path, "kept"),
+            f"expected at most found ({policy.found:g}), got {policy.kept:g}: a member would leave "
+            "as it joins",
+        )
+    if policy.high_chance > policy.chance:
+        yield (
+            (*path, "high_chance"),
+            f"expected at most chance ({policy.chance:g}), got {policy.high_chance:g}",
+        )
+    if policy.enabled and not policy.fields:
+        yield (*path, "kinds"), "no kind is named: there is nothing that accounts could share"
+    for name, repeated in _repeated(policy.kinds):
+        yield (*path, "kinds", repeated), f"{name!r} is named twice"
+    seen: set[str] = set(SIGNALS)
+    for place, kind in enumerate(policy.extra):
+        if kind.name in seen:
+            yield (*path, "extra", place, "name"), f"{kind.name!r} is the name of a kind already"
+        seen.add(kind.name)
+        if not _is_text(kind.field):
+            yield (
+                (*path, "extra", place, "field"),
+                f"{kind.field!r} is no text that accounts could share",
+            )
+
+
+def _is_text(field: str) -> bool:
+    """Of the event's own fields texts only; who sent it and its own id are shared by nobody."""
+    if field in ("account_id", "event_id"):
+        return False
+    if field not in EVENT_SCHEMA.names:
+        return True  # of those kept in `extra`
+    kind = EVENT_SCHEMA.field(field).type
+    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
+
+
+def _repeated(names: Sequence[str]) -> list[tuple[str, int]]:
+    return [(name, place) for place, name in enumerate(names) if name in names[:place]]
 
 
 def _detectors(detectors: Mapping[str, DetectorPolicy]) -> Found:

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from detectors.base import Detector, all_detectors
 from streams.policy.convert import Vocabulary, hints, required
+from streams.policy.coordination import CoordinationPolicy, ExtraKind, KnownGroup
 from streams.policy.load import vocabulary
 from streams.policy.model import (
     Allow,
@@ -63,6 +64,7 @@ def schema(detectors: Sequence[Detector] | None = None) -> Schema:
             "fdr": _field(top, float, names),
             "budget": _object(Budget, names),
             "incidents": _object(IncidentPolicy, names),
+            "coordination": _coordination(names),
             "detectors": {
                 "type": "object",
                 "additionalProperties": False,
@@ -72,10 +74,21 @@ def schema(detectors: Sequence[Detector] | None = None) -> Schema:
             },
             **{
                 name: {"type": "array", "items": _object(cls, names)}
-                for name, cls in (("cohorts", Cohort), ("allow", Allow), ("routes", Route))
+                for name, cls in (
+                    ("cohorts", Cohort),
+                    ("allow", Allow),
+                    ("known_groups", KnownGroup),
+                    ("routes", Route),
+                )
             },
         },
     }
+
+
+def _coordination(names: Vocabulary) -> Schema:
+    own = _object(CoordinationPolicy, names, without=("extra",))
+    own["properties"]["extra"] = {"type": "array", "items": _object(ExtraKind, names)}
+    return own
 
 
 def _detector(detector: Detector, defaults: Policy, names: Vocabulary) -> Schema:

@@ -42,6 +42,10 @@ day) or pages_per_shift (on the whole platform). Severities add up: 2 high and 8
 all. The cold channel judges accounts that are new, or back after a long silence, against others
 like them; it has a budget of its own.""",
     "incidents": "When an incident is over.",
+    "coordination": """\
+Groups of accounts that act together: tied by what they share and by acting on it at the same
+moments or with the same delay. Sharing accuses nobody; a group alarms when its timing is improbable
+by chance.""",
     "detectors": """\
 The detectors share the budget of their channel by weight: shares of 0.4 and 0.1 are the same as 4
 and 1. `pulse policy explain` says what each of them pages about and how rare that is.""",
@@ -52,12 +56,20 @@ cohorts belongs to the first of them by name. As many as you like:""",
     "allow": """\
 The allow-list excuses accounts from alarms until a date. An owner, a reason and the date are a
 must; an entry that has expired no longer counts, and a file with one is refused:""",
+    "known_groups": """\
+Known groups may act together, as a customer's own fleet does: they are shown with their owner and
+do not alarm, as long as every member of a cluster is one of them:""",
     "routes": """\
 Routes send alerts to notification channels. An empty list takes all; two routes must not send the
 same alert to different channels. Hours may run over midnight (22:00-06:00), empty is always:""",
 }
 
 _EXAMPLES = {
+    "coordination": """\
+[[coordination.extra]]
+name = "campaign"
+field = "campaign_id"
+""",
     "cohorts": """\
 [[cohorts]]
 name = "agencies"
@@ -73,6 +85,15 @@ orgs = []
 detectors = ["burst"]
 owner = "platform team"
 reason = "load tests every night"
+expires = 2099-12-31
+""",
+    "known_groups": """\
+[[known_groups]]
+name = "fleet of a customer"
+accounts = []
+orgs = ["org-example"]
+owner = "sales"
+reason = "one service behind forty accounts"
 expires = 2099-12-31
 """,
     "routes": """\
@@ -103,6 +124,7 @@ def written(policy: Policy, detectors: Sequence[Detector] = (), *, comments: boo
         lines += ["", *(_comment(_SECTIONS[name]) if comments else []), f"[{name}]"]
         part = getattr(policy, name)
         lines += _table(part, [item.name for item in fields(part)], comments)
+    lines += _coordination(policy, comments)
     lines += ["", *_comment(_SECTIONS["detectors"])] if comments else []
     for name, detector in policy.detectors.items():
         lines.append("")
@@ -112,7 +134,7 @@ def written(policy: Policy, detectors: Sequence[Detector] = (), *, comments: boo
         lines += _table(detector, ("enabled", "share"), comments)
         lines += [f"[detectors.{toml_key(name)}.parameters]"]
         lines += _parameters(detector.parameters, comments)
-    for name in ("cohorts", "allow", "routes"):
+    for name in ("cohorts", "allow", "known_groups", "routes"):
         lines += ["", *_comment(_SECTIONS[name])] if comments else []
         if comments and not getattr(policy, name):
             lines += _verbatim(_EXAMPLES[name])
@@ -120,6 +142,19 @@ def written(policy: Policy, detectors: Sequence[Detector] = (), *, comments: boo
             lines += ["", f"[[{name}]]"]
             lines += _table(item, [part.name for part in fields(item)], comments)
     return "\n".join(lines).strip("\n") + "\n"
+
+
+def _coordination(policy: Policy, comments: bool) -> list[str]:
+    part = policy.coordination
+    lines = ["", *(_comment(_SECTIONS["coordination"]) if comments else [])]
+    lines += ["[coordination]"]
+    lines += _table(part, [item.name for item in fields(part) if item.name != "extra"], comments)
+    if comments and not part.extra:
+        lines += ["# Kinds of your own come from any field of your events:"]
+        lines += _verbatim(_EXAMPLES["coordination"])
+    for kind in part.extra:
+        lines += ["", "[[coordination.extra]]", *_table(kind, ("name", "field"), comments)]
+    return lines
 
 
 def _about(detector: Detector) -> str:

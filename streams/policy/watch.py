@@ -14,8 +14,9 @@ from datetime import date
 from pathlib import Path
 
 from detectors.base import Detector
+from streams.policy.coordination import KnownGroup
 from streams.policy.load import content_of, parse
-from streams.policy.model import Policy, default_policy
+from streams.policy.model import Allow, Policy, default_policy
 from streams.policy.problems import PolicyError
 
 __all__ = ["PolicyFile"]
@@ -108,17 +109,24 @@ class PolicyFile:
         if self._refused:
             self._report(self._refused)
             return
-        ended = [entry for entry in self.policy.allow if entry.expired(today)]
-        self._report(
-            "; ".join(
-                f"{self.path}: the allow-list's {', '.join((*entry.accounts, *entry.orgs))} "
-                f"({entry.owner}) expired {entry.expires} and no longer counts"
-                for entry in ended
-            )
-        )
+        ended = [
+            f"the allow-list's {', '.join((*entry.accounts, *entry.orgs))}" + _ended(entry)
+            for entry in self.policy.allow
+            if entry.expired(today)
+        ]
+        ended += [
+            entry.title + _ended(entry)
+            for entry in self.policy.known_groups
+            if entry.expired(today)
+        ]
+        self._report("; ".join(f"{self.path}: {sentence}" for sentence in ended))
 
     def _report(self, problem: str) -> None:
         """Keep it for the status; a log line when it is news."""
         if problem and problem != self.problem:
             _LOG.warning("%s; policy %s stays in force", problem, self.policy.version)
         self.problem = problem
+
+
+def _ended(entry: Allow | KnownGroup) -> str:
+    return f" ({entry.owner}) expired {entry.expires} and no longer counts"

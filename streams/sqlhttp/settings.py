@@ -70,7 +70,8 @@ _ALLOWED = {
         names(
             "join_use_nulls group_by_use_nulls aggregate_functions_null_for_empty "
             "transform_null_in extremes final prefer_column_name_to_alias "
-            "cast_string_to_dynamic_use_inference empty_result_for_aggregation_by_empty_set cast_keep_nullable"
+            "cast_string_to_dynamic_use_inference cast_keep_nullable "
+            "empty_result_for_aggregation_by_empty_set"
         ),
         _SWITCH,
     ),

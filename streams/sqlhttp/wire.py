@@ -13,7 +13,7 @@ import zlib
 
 import lz4.block  # type: ignore[import-untyped]
 import lz4.frame  # type: ignore[import-untyped]
-from clickhouse_cityhash.cityhash import CityHash128  # type: ignore[import-not-found]
+from clickhouse_cityhash.cityhash import CityHash128  # type: ignore[import-untyped]
 
 __all__ = ["GREETING", "blocks", "content_type", "encoded", "encoding", "greeting"]
 

@@ -4,6 +4,7 @@
     stages      each stage of a fetch alone
     accounts    memory and rate with 1,000 to 1,000,000 accounts, and the rebuild of the largest
     delay       from event to row and from event to alert at 20,000 events a second
+    coordination  signals a core-second by number of accounts and under one viral object
 
 Prints a table and writes `bench.json`. CPU seconds of the whole measured process are what counts;
 competitors run in turn, several times, and medians are compared: a noisy machine harms all alike.
@@ -45,10 +46,11 @@ class Size:
     accounts: tuple[int, ...]
     fetches: int
     seconds: float
+    signals: int
 
 
-_FULL = Size(3, 600_000, 40_000, (1_000, 10_000, 100_000, 1_000_000), 7, 30.0)
-_QUICK = Size(1, 100_000, 8_000, (1_000, 100_000), 3, 16.0)
+_FULL = Size(3, 600_000, 40_000, (1_000, 10_000, 100_000, 1_000_000), 7, 30.0, 600_000)
+_QUICK = Size(1, 100_000, 8_000, (1_000, 100_000), 3, 16.0, 200_000)
 
 
 def end_to_end(size: Size) -> dict[str, Any]:
@@ -120,11 +122,32 @@ def delays(size: Size) -> dict[str, Any]:
         return {"delay": delay.measure(kafka, size.seconds)}
 
 
+def coordination(size: Size) -> dict[str, Any]:
+    """Signals per core-second of the coordination stream, by accounts, and under a viral object."""
+    cases = {str(count): {"accounts": count, "viral": False} for count in size.accounts}
+    cases["viral"] = {"accounts": 100_000, "viral": True}
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
+    for _ in range(size.runs):
+        for name, case in cases.items():
+            runs[name].append(measured("coordination", {"signals": size.signals, **case}))
+    bytes_of = {
+        name: median(run["bytes_per_signal"] for run in several) for name, several in runs.items()
+    }
+    return {
+        "signals_by_accounts": {
+            name: median(run["rate"] for run in several) for name, several in runs.items()
+        },
+        "bytes_per_signal": max(bytes_of.values()),
+        "coordination_runs": runs,
+    }
+
+
 _PARTS: Mapping[str, Callable[[Size], dict[str, Any]]] = {
     "end-to-end": end_to_end,
     "stages": stages,
     "accounts": accounts,
     "delay": delays,
+    "coordination": coordination,
 }
 
 

@@ -1,6 +1,6 @@
 """Measured process: the stages of one fetch alone, microseconds of CPU an event.
 
-    decode -> dedup -> assemble -> insert -> fold -> marker, as `Partition` runs them
+    decode -> dedup -> assemble -> insert -> fold -> marker, as `Partition` runs them, then signals
 
 The stages are cut by wrapping the functions that `Partition` calls, so nothing is measured that
 does not happen in production; background merges run beside and are counted where they fall.
@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from streams.app import policy_of
+from streams.coordination import sender as sender_module
+from streams.coordination.sender import Outbox
+from streams.coordination.signals import KINDS
 from streams.events.decode import Messages
 from streams.features.fold import Fold, Policy
 from streams.ingest import partition as partition_module
@@ -30,6 +33,8 @@ from tests.bench.traffic import Traffic
 from tests.support.partitions import context
 
 __all__ = ["built_in", "fetches"]
+
+_SIGNALS_PARTITIONS = 4
 
 
 def built_in() -> Policy:
@@ -85,7 +90,8 @@ def _main() -> None:
         store = ChdbStore(Path(directory))
         migrations.migrate(store)
         part = Partition(context(store, rules=built_in(), dedup_capacity=20_000_000), 0)
-        _take(part, parts[0])
+        outbox = Outbox("bench", 0, _SIGNALS_PARTITIONS, KINDS, parts[0].offsets[0])
+        _take(part, outbox, parts[0])
         clock = _Clock()
         for owner, name, stage in (
             (partition_module, "decode", "decode"),
@@ -96,11 +102,13 @@ def _main() -> None:
             (partition_module, "push_table", "rows for the fold"),
             (Fold, "advance", "fold and score"),
             (Partition, "_store_marker", "marker"),
+            (sender_module, "signals", "signals"),
+            (Outbox, "messages", "messages of signals"),
         ):
             clock.wrap(owner, name, stage)
         start = Spent.now()
         for messages in parts[1:]:
-            _take(part, messages)
+            _take(part, outbox, messages)
         whole = spent_since(start)
         store.close()
     events = what["fetches"] * what["events"]
@@ -108,8 +116,11 @@ def _main() -> None:
     report({"stages": stages, "whole": 1e6 * whole.cpu_s / events})
 
 
-def _take(part: Partition, messages: Messages) -> None:
-    part.commit(part.prepare(messages, messages.offsets[-1] + 1))
+def _take(part: Partition, outbox: Outbox, messages: Messages) -> None:
+    batch = part.prepare(messages, messages.offsets[-1] + 1)
+    part.commit(batch)
+    assert batch.rows is not None
+    outbox.messages(batch.rows, batch.next_offset, part.watermark.value, part.since)
 
 
 if __name__ == "__main__":

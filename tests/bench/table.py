@@ -67,3 +67,16 @@ def _rows(result: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
                 "s, p50 / p99",
                 goal,
             )
+    yield from _coordination(result)
+
+
+def _coordination(result: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    if "signals_by_accounts" not in result:
+        return
+    rates = result["signals_by_accounts"]
+    largest = list(rates.values())[-2]
+    for name, rate in rates.items():
+        words = "one viral object" if name == "viral" else f"{int(name):,} accounts"
+        unit = f"signals / core-s, {rate / largest - 1:+.0%}"
+        yield f"coordination with {words}", f"{rate:,.0f}", unit, ">= 50,000"
+    yield "coordination memory", f"{result['bytes_per_signal']:,.0f}", "bytes / signal", "<= 1,024"

@@ -143,6 +143,7 @@ def _undisturbed(stage: Stage, store: Store) -> list[str]:
         stage.settings,
         group=f"{stage.settings.group}-again",
         dead_letter_topic=f"{stage.settings.dead_letter_topic}.again",
+        signals_topic=f"{stage.settings.signals_topic}.again",
     )
     admin.create_topics(settings, 1)
     with ServerProcess(stage.directory / "undisturbed") as server:
@@ -153,6 +154,7 @@ def _undisturbed(stage: Stage, store: Store) -> list[str]:
             store=server.url,
             topic=settings.topic,
             dead_letter_topic=settings.dead_letter_topic,
+            signals_topic=settings.signals_topic,
             group=settings.group,
             tick=10,
             policy=stage.policy,

@@ -42,6 +42,7 @@ class Stage:
             broker=self.broker.bootstrap,
             topic=f"{name}.events",
             dead_letter_topic=f"{name}.dlq",
+            signals_topic=f"{name}.signals",
             group=f"{name}-workers",
         )
         #: A generous one, so that the short history of a run has incidents.
@@ -84,6 +85,7 @@ class Stage:
                 store=self.server.url,
                 topic=self.settings.topic,
                 dead_letter_topic=self.settings.dead_letter_topic,
+                signals_topic=self.settings.signals_topic,
                 group=self.settings.group,
                 snapshot_every=3,
                 tick=10,

@@ -59,6 +59,7 @@ class Pipeline:
             "store": self.server.url,
             "topic": self.settings.topic,
             "dead_letter_topic": self.settings.dead_letter_topic,
+            "signals_topic": self.settings.signals_topic,
             "group": self.settings.group,
         }
         return WorkerProcess(self.directory / "workers", **(given | settings))
@@ -156,6 +157,7 @@ def pipeline(broker: RealKafka, directory: Path) -> Iterator[Pipeline]:
         broker=broker.bootstrap,
         topic=f"events-{name}",
         dead_letter_topic=f"dlq-{name}",
+        signals_topic=f"signals-{name}",
         group=f"group-{name}",
     )
     admin.create_topics(settings, partitions=_PARTITIONS)

@@ -26,6 +26,7 @@ def _settings(broker: RealKafka) -> Settings:
         broker=broker.bootstrap,
         topic=f"events-{name}",
         dead_letter_topic=f"dlq-{name}",
+        signals_topic=f"signals-{name}",
         group=f"group-{name}",
     )
 
@@ -78,9 +79,16 @@ def test_topics_are_created_once(real_kafka: RealKafka) -> None:
     assert first == [
         admin.TopicState(settings.topic, 3, True),
         admin.TopicState(settings.dead_letter_topic, 3, True),
+        admin.TopicState(settings.signals_topic, 3, True),
     ]
+    assert admin.partitions(settings) == {settings.topic: 3, settings.signals_topic: 3}
     again = admin.create_topics(settings, partitions=5)
-    assert [(state.partitions, state.created) for state in again] == [(3, False), (3, False)]
+    assert [(state.partitions, state.created) for state in again] == [(3, False)] * 3
+
+
+def test_a_topic_that_is_missing_has_no_partitions(real_kafka: RealKafka) -> None:
+    settings = _settings(real_kafka)
+    assert admin.partitions(settings) == {settings.topic: 0, settings.signals_topic: 0}
 
 
 def test_a_topic_takes_messages_of_one_mebibyte(real_kafka: RealKafka) -> None:

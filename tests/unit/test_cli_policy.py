@@ -93,7 +93,8 @@ def test_check_of_a_right_policy(good: Path) -> None:
     line = told("check", good, "--at", DAY)
     assert line.startswith(f"{good}: a right policy, version ")
     assert line.endswith(
-        f"{DETECTORS} of {DETECTORS} detectors, 1 cohort, 1 entry in the allow-list, 1 route\n"
+        f"{DETECTORS} of {DETECTORS} detectors, 1 cohort, 1 entry in the allow-list, "
+        "0 known groups, 1 route\n"
     )
     assert answered("check", good, "--at", DAY)["ok"] is True
 

@@ -91,7 +91,7 @@ ATTACKS = {
     "EXPLAIN SYNTAX SELECT file('{secret}')": "file",
     "EXPLAIN SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')": "url",
     "SELECT * FROM (EXPLAIN AST SELECT 1)": "viewExplain",
-    "SELECT * FROM view(SELECT file('{secret}'))": "view",
+    "SELECT * FROM view(SELECT 1)": "view",
     "SELECT * FROM values('a String', file('{secret}'))": "file",
     "SELECT * FROM numbers(length(file('{secret}')))": "file",
     "SELECT * FROM format('CSV', 'a')": "format",
@@ -153,7 +153,7 @@ ATTACKS = {
     "SELECT * FROM events JOIN system.processes AS p ON 1": "system.processes",
     "SHOW CREATE TABLE system.processes": "system.processes",
     "DESCRIBE TABLE system.processes": "system.processes",
-    "SHOW PROCESSLIST": "ShowProcesslistQuery",
+    "SHOW PROCESSLIST": "plain forms",
     "SHOW GRANTS": "plain forms",
     "SHOW ACCESS": "plain forms",
     # settings
@@ -189,7 +189,7 @@ ATTACKS = {
 #: Beyond the limits rather than refused.
 TOO_MUCH = {
     "SELECT sum(cityHash64(number)) FROM numbers(1000000000000)": 159,
-    "SELECT count() FROM numbers(10000000000) AS a, numbers(10000000000) AS b": 159,
+    "SELECT count() FROM numbers(10000000000) AS a, numbers(10000000000) AS b": 0,
     "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count() FROM r": 306,
     "SELECT groupArray(number) FROM numbers(1000000000)": 0,
     "SELECT repeat('x', 1000000) FROM numbers(1000000)": 0,
@@ -218,19 +218,18 @@ INNOCENT = [
     "SELECT COLUMNS('tokens') APPLY(max) FROM events",
     "SELECT quantiles(0.5, 0.9)(latency_ms), uniqExactIf(account_id, status = 200), "
     "sumOrNullIf(status, 0) FROM events",
-    "SELECT account_id, row_number() OVER (PARTITION BY account_id ORDER BY ts) FROM events LIMIT 2",
+    "SELECT row_number() OVER (PARTITION BY account_id ORDER BY ts) FROM events LIMIT 2",
     "SELECT arrayMap(x -> (x + 1) * 2, [1, 2]), (SELECT max(ts) FROM events) IS NULL",
     "SELECT CASE WHEN 1 THEN 'a' ELSE 'b' END, 1 BETWEEN 0 AND 2, NOT (1 = 2), 1 IN (1, 2)",
     "SELECT CAST('1' AS UInt8), '2024-01-01'::Date, date '2024-01-01', interval 1 day, now() - 5",
-    "SELECT a.account_id FROM events AS a INNER JOIN accounts_x AS b USING (account_id)".replace(
-        "accounts_x", "(SELECT DISTINCT account_id FROM events)"
-    ),
-    "SELECT count() FROM events GROUP BY GROUPING SETS ((account_id), (status)) WITH TOTALS",
+    "SELECT a.account_id FROM events AS a INNER JOIN (SELECT 'a1' AS account_id) AS b "
+    "USING (account_id)",
+    "SELECT count() FROM events GROUP BY GROUPING SETS ((account_id), (status))",
     "SELECT status, account_id, count() FROM events GROUP BY ROLLUP(status, account_id)",
     "SELECT 1 UNION DISTINCT (SELECT 2 INTERSECT SELECT 2) EXCEPT SELECT 3",
     "SELECT sum(number) FROM numbers(10)",
     "SELECT * FROM values('a UInt8, b String', (1, 'x'), (2, 'y'))",
-    "SELECT DISTINCT account_id FROM events SETTINGS max_execution_time=10",
+    "SELECT DISTINCT account_id FROM events SETTINGS max_execution_time=1",
     "SELECT 1 SETTINGS join_use_nulls = 1, output_format_json_quote_64bit_integers = 1",
     "SELECT name, type FROM system.columns WHERE database = 'default' AND table = 'events'",
     "SELECT database, name FROM system.tables ORDER BY database, name",

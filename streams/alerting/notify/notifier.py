@@ -20,7 +20,7 @@ from streams.alerting.notify import words
 from streams.alerting.notify.channels import Deliver, Letter, NotDelivered, deliver
 from streams.alerting.notify.outbox import Message, Outbox, message_id
 from streams.alerting.people import People
-from streams.policy.model import Channel, Policy
+from streams.policy.model import Policy
 from streams.storage.base import Store
 
 __all__ = ["Notifier", "Timing"]

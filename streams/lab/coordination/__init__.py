@@ -1,0 +1,1 @@
+"""The lab of coordination: planted campaigns and hard negatives, public methods beside ours."""
