@@ -11,7 +11,7 @@ from streams.errors import UsageError
 
 __all__ = ["dashboards"]
 
-_TOKEN = "PULSE_GRAFANA_TOKEN"
+_TOKEN = "GRAFANA_TOKEN"
 
 
 @click.group()

@@ -15,15 +15,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import clickhouse_connect
-import lz4.block
 import pytest
-from clickhouse_cityhash.cityhash import CityHash128
 from clickhouse_connect.driver.exceptions import DatabaseError
+from clickhouse_driver.compression import get_decompressor_cls
+from clickhouse_driver.reader import read_binary_uint8, read_binary_uint128
 
 from streams.errors import PulseError
 from streams.sqlhttp.server import SqlServer, start_sql
@@ -164,10 +165,10 @@ def test_connect_by_form_and_by_session(server: SqlServer) -> None:
 
 def test_connect_hears_clickhouses_errors(server: SqlServer) -> None:
     client = connected(server)
-    with pytest.raises(DatabaseError, match=r"(?s)Unknown expression identifier `nope`.*code 47"):
+    with pytest.raises(DatabaseError, match=r"code: 47.*Unknown expression identifier `nope`"):
         client.query("SELECT nope FROM events")
-    with pytest.raises(DatabaseError, match="failed at position 19"):
-        client.query("SELECT 1 FROM WHERE (")
+    with pytest.raises(DatabaseError, match="failed at position 20"):
+        client.query("SELECT count( FROM events")
     with pytest.raises(DatabaseError, match="only reading"):
         client.command("DROP TABLE events")
     with pytest.raises(DatabaseError, match="only reading"):
@@ -256,24 +257,19 @@ def test_plugin_finds_its_way_through_the_schema(server: SqlServer, sql: str) ->
 
 
 def test_plugin_recognises_errors(server: SqlServer) -> None:
-    status, headers, body = plugin(server, "SELECT 1 SETTINGS custom_x = '__probe__'")
-    assert b"DB::Exception" in body
-    assert (status, headers["X-ClickHouse-Exception-Code"]) == (404, "115")
     status, headers, body = plugin(server, "SELECT 1 SETTINGS max_insert_threads = 1")
     assert (status, headers["X-ClickHouse-Exception-Code"]) == (500, "164")
+    assert b"DB::Exception" in body
 
 
 def test_blocks_compressed_by_clickhouses_own_method(server: SqlServer) -> None:
     _, _, body = ask(server, "SELECT number FROM numbers(400000) FORMAT RowBinary", compress="1")
-    plain = b""
-    while body:
-        method, packed, size = struct.unpack_from("<BII", body, 16)
-        assert (method, body[:16]) == (
-            0x82,
-            struct.pack("<QQ", *CityHash128(body[16 : 16 + packed])),
-        )
-        plain += lz4.block.decompress(body[25 : 16 + packed], uncompressed_size=size)
-        body = body[16 + packed :]
+    stream, plain = BytesIO(body), b""
+    while stream.tell() < len(body):
+        checksum = read_binary_uint128(stream)
+        method = read_binary_uint8(stream)
+        unpacker = get_decompressor_cls(method)(stream)
+        plain += unpacker.get_decompressed_data(method, checksum, 1)  # checks the checksum
     assert struct.unpack("<400000Q", plain) == tuple(range(400_000))
 
 
@@ -451,11 +447,10 @@ def test_many_at_once_are_answered_and_too_many_refused(store: ChdbStore) -> Non
         for thread in threads:
             thread.join(30)
         assert statuses == [200] * 40
-    with served(store.directory, limits=replace(LIMITS, at_once=1, waiting=1, seconds=3.0)) as full:
-        callers = [threading.Thread(target=ask, args=(full, ENDLESS)) for _ in range(2)]
-        callers[0].start()
+    with served(store.directory, limits=replace(LIMITS, at_once=1, waiting=0, seconds=2.0)) as full:
+        caller = threading.Thread(target=ask, args=(full, ENDLESS))
+        caller.start()
         assert waited(lambda: running(store) == 1)
-        callers[1].start()
-        assert waited(lambda: ask(full, "SELECT 1")[0] == 429, 2.0)
-        for caller in callers:
-            caller.join(20)
+        status, headers, _ = ask(full, "SELECT 1")
+        assert (status, headers["X-ClickHouse-Exception-Code"]) == (429, "202")
+        caller.join(20)

@@ -16,7 +16,7 @@ from tests.support.grafana_server import TOKEN, FakeGrafana, grafana
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGrafana]:
-    monkeypatch.setenv("PULSE_GRAFANA_TOKEN", TOKEN)
+    monkeypatch.setenv("GRAFANA_TOKEN", TOKEN)
     with grafana() as found:
         yield found
 
@@ -124,21 +124,21 @@ def test_a_token_that_is_not_accepted(
     assert result.exit_code == 1
     assert "the token is not accepted (401)" in result.stderr
     assert "glsa_wrong" not in result.stderr
-    monkeypatch.delenv("PULSE_GRAFANA_TOKEN")
+    monkeypatch.delenv("GRAFANA_TOKEN")
     assert "no token" in push(server).stderr
     assert "No such file" in push(server, "--token-file", str(tmp_path / "none")).stderr
 
 
 @pytest.mark.parametrize("address", ["grafana", "ftp://x", "http://user:secret@host"])
 def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    monkeypatch.setenv("PULSE_GRAFANA_TOKEN", TOKEN)
+    monkeypatch.setenv("GRAFANA_TOKEN", TOKEN)
     result = CliRunner().invoke(cli, ["dashboards", "push", address], prog_name="pulse")
     assert result.exit_code == 2
     assert "expected Grafana's address" in result.stderr
 
 
 def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PULSE_GRAFANA_TOKEN", TOKEN)
+    monkeypatch.setenv("GRAFANA_TOKEN", TOKEN)
     arguments = ["dashboards", "push", "http://127.0.0.1:9"]
     result = CliRunner().invoke(cli, arguments, prog_name="pulse")
     assert result.exit_code == 1
