@@ -27,9 +27,10 @@ from streams.alerting.people import People, perform
 from streams.app import Worker
 from streams.broker import admin
 from streams.broker.embedded import PARTITIONS, EmbeddedProcess
-from streams.errors import BrokerUnavailable, StoreUnavailable
+from streams.errors import BrokerUnavailable, PulseError, StoreUnavailable
 from streams.metrics import exposition
 from streams.settings import Settings
+from streams.sqlhttp.server import start_sql
 from streams.storage import migrations
 from streams.storage.base import Store
 from streams.storage.open import open_store
@@ -45,13 +46,14 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Running:
-    """A worker at work; `broker` and `url` are addresses."""
+    """A worker at work; `broker`, `url` (page) and `sql_url` (SQL over HTTP) are addresses."""
 
     settings: Settings
     worker: Worker
     store: Store
     broker: str
     url: str = ""
+    sql_url: str = ""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _status: dict[str, Any] = field(default_factory=dict)
     _status_at: float = -1.0
@@ -134,6 +136,8 @@ async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncI
             )
             stack.push_async_callback(served.stop)
             run.url = served.url
+            if reader is not None and settings.sql_http:
+                await _serve_http(run, stack)
         if reader is not None:
             await _serve_sql(settings, store, reader, stack)
         stack.push_async_callback(lambda: run.worker.stop())
@@ -188,6 +192,20 @@ def _ask_server(settings: Settings, sql: str, format: str) -> bytes:
     with contextlib.closing(open_store(settings)) as store:
         store.command("SET readonly = 1")
         return StoreReader(store.query).text(sql, format)
+
+
+async def _serve_http(run: Running, stack: contextlib.AsyncExitStack) -> None:
+    """SQL for analysts; a worker does its work without it, too."""
+    settings = run.settings
+    try:
+        served = await start_sql(
+            settings.host, settings.sql_port, Path(settings.data), settings.sql_token
+        )
+    except PulseError as error:
+        _say(f"no SQL over HTTP: {error}")
+        return
+    stack.push_async_callback(served.stop)
+    run.sql_url = served.url
 
 
 async def _serve_sql(

@@ -148,6 +148,8 @@ async def _demo(settings: Settings, seed: int, duration: float | None) -> None:
         traffic.add_done_callback(lambda done: run.stopping.set())
         if duration is not None:
             asyncio.get_running_loop().call_later(duration, run.stopping.set)
+        if run.sql_url:
+            click.echo(f"SQL: {run.sql_url}")
         try:
             async with LiveView(run.status, url=run.url):
                 await run.wait()
@@ -200,6 +202,8 @@ async def _serve(settings: Settings, mode: str) -> None:
         until_signal(run)
         click.echo(f"broker {run.broker}, topic {settings.topic}")
         click.echo(f"page   {run.url}")
+        if run.sql_url:
+            click.echo(f"SQL    {run.sql_url}")
         await run.wait()
 
 

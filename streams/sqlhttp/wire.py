@@ -68,8 +68,8 @@ def blocks(body: bytes) -> bytes:
         plain = body[start : start + _BLOCK_BYTES]
         packed = lz4.block.compress(plain, store_size=False)
         block = struct.pack("<BII", _LZ4, len(packed) + 9, len(plain)) + packed
-        low, high = CityHash128(block)
-        result += struct.pack("<QQ", low, high) + block
+        checksum = CityHash128(block)
+        result += struct.pack("<QQ", checksum >> 64, checksum & (2**64 - 1)) + block
     return bytes(result)
 
 

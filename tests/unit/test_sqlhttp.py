@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.errors import UsageError
 from streams.sqlhttp import guard
 from streams.sqlhttp.engine import Engine, Question
 from streams.sqlhttp.errors import SqlError, from_engine
@@ -18,6 +19,7 @@ from streams.sqlhttp.settings import LIMITS, accepted, clause
 from streams.sqlhttp.turns import Turns
 from streams.sqlhttp.wire import GREETING, content_type, encoding, greeting
 from streams.storage.chdb_store import ChdbStore
+from streams.storage.readonly import read_only
 from tests.unit.test_sqlhttp_attacks import ATTACKS
 
 #: Categories of the engine's own documentation of which no function may stand on the list.
@@ -37,7 +39,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def known(engine: Engine) -> dict[str, tuple[str, bool]]:
     """Functions of the engine in lower case: category (of what it is an alias of), aggregate."""
-    sql = "SELECT name, categories AS kind, alias_to AS alias, is_aggregate AS a FROM system.functions"
+    sql = "SELECT name, categories AS kind, alias_to AS alias, is_aggregate AS a "
+    sql += "FROM system.functions"
     rows = json.loads(engine.answer(Question(sql, "JSON")).body)["data"]
     kinds = {row["name"].lower(): row["kind"] for row in rows}
     return {
@@ -65,9 +68,7 @@ def test_no_closed_function_passes_as_an_aggregate_with_combinators(
     assert {name for name in plain - FUNCTIONS if guard._known(name)} <= {"mapfromstring"}
     assert guard._known("uniqExactIfOrNull")
     assert not guard._known("fileIf")
-    assert not any(
-        guard._known(suffix) for suffix in COMBINATORS - FUNCTIONS - {"array", "distinct"}
-    )
+    assert not any(guard._known(suffix) for suffix in COMBINATORS - FUNCTIONS - AGGREGATES)
 
 
 def test_every_attack_is_refused_without_the_first_look_too(
@@ -102,6 +103,22 @@ def test_every_function_call_is_refused_by_the_tree_alone(
     ):
         with pytest.raises(SqlError, match="is not allowed"):
             engine.answer(Question(sql))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * APPLY(file) FROM (SELECT '/etc/hostname')",
+        "SELECT * APPLY file FROM (SELECT '/etc/hostname')",
+        "SELECT * apply /* x */ ( `fi\\x6ce` ) FROM (SELECT '/etc/hostname')",
+        "SELECT aiGenerate('x')",
+        "SELECT * FROM bigquery('p', 'd', 't')",
+        "SELECT * FROM clusterAllReplicas('c', system.one)",
+    ],
+)
+def test_pulse_sql_refuses_them_too(sql: str) -> None:
+    with pytest.raises(UsageError, match="outside"):
+        read_only(sql)
 
 
 def test_the_tree_is_followed_line_by_line() -> None:
