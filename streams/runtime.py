@@ -14,6 +14,8 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,15 +23,18 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import FaustError
 
 from dashboards.live.server import start_page
+from streams.alerting.people import People, perform
 from streams.app import Worker
 from streams.broker import admin
 from streams.broker.embedded import PARTITIONS, EmbeddedProcess
-from streams.errors import BrokerUnavailable, StoreUnavailable
+from streams.errors import BrokerUnavailable, PulseError, StoreUnavailable
+from streams.metrics import exposition
 from streams.settings import Settings
+from streams.sqlhttp.server import start_sql
 from streams.storage import migrations
 from streams.storage.base import Store
 from streams.storage.open import open_store
-from streams.storage.readers import EmbeddedReader, record_retries
+from streams.storage.readers import EmbeddedReader, StoreReader, record_retries
 from streams.storage.socket import SOCKET_NAME, serve
 
 __all__ = ["Running", "running", "until_signal"]
@@ -41,13 +46,14 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Running:
-    """A worker at work; `broker` and `url` are addresses."""
+    """A worker at work; `broker`, `url` (page) and `sql_url` (SQL over HTTP) are addresses."""
 
     settings: Settings
     worker: Worker
     store: Store
     broker: str
     url: str = ""
+    sql_url: str = ""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _status: dict[str, Any] = field(default_factory=dict)
     _status_at: float = -1.0
@@ -61,9 +67,14 @@ class Running:
 
     async def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Rows of a SELECT, read beside the writer."""
-        table = await asyncio.to_thread(self.store.query, sql, dict(parameters))
+        table = await asyncio.to_thread(self.store.query, sql, dict(parameters) or None)
         rows: list[dict[str, Any]] = table.to_pylist()
         return rows
+
+    async def act(self, message: Mapping[str, Any]) -> str:
+        """Write what people decided (`streams.alerting.people`)."""
+        people = People(self.store, lambda: time.time_ns() // 1_000_000)
+        return await asyncio.to_thread(perform, people, message)
 
     async def wait(self) -> None:
         """Until somebody sets `stopping`; a worker that cannot go on raises its error here."""
@@ -101,11 +112,34 @@ async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncI
             )
 
         run = Running(settings, made(), store, broker)
+        reader = None if settings.store else EmbeddedReader(Path(settings.data))
+        if reader is not None:
+            stack.callback(reader.close)
         if page:
-            served = await start_page(settings.host, settings.port, run.status, run.query)
+
+            async def ask(sql: str, format: str) -> bytes:
+                return await asyncio.to_thread(
+                    reader.text if reader is not None else partial(_ask_server, settings),
+                    sql,
+                    format,
+                )
+
+            served = await start_page(
+                settings.host,
+                settings.port,
+                run.status,
+                run.query,
+                run.act,
+                settings.console_token,
+                ask,
+                lambda: exposition(run.status(), version("usage-pulse")),
+            )
             stack.push_async_callback(served.stop)
             run.url = served.url
-        await _serve_sql(settings, store, stack)
+            if reader is not None and settings.sql_http:
+                await _serve_http(run, stack)
+        if reader is not None:
+            await _serve_sql(settings, store, reader, stack)
         stack.push_async_callback(lambda: run.worker.stop())
         await _start(run, made)
         yield run
@@ -153,18 +187,38 @@ async def _insist(ask: Callable[[], T]) -> T:
             await asyncio.sleep(_RETRY_S)
 
 
-async def _serve_sql(settings: Settings, store: Store, stack: contextlib.AsyncExitStack) -> None:
-    if settings.store:
-        return  # a server answers for itself
-    reader = EmbeddedReader(Path(settings.data))
-    close = getattr(reader, "close", None)
-    if close is not None:
-        stack.callback(close)
+def _ask_server(settings: Settings, sql: str, format: str) -> bytes:
+    """A person's question to a ClickHouse server, over a connection that may only read."""
+    with contextlib.closing(open_store(settings)) as store:
+        store.command("SET readonly = 1")
+        return StoreReader(store.query).text(sql, format)
 
+
+async def _serve_http(run: Running, stack: contextlib.AsyncExitStack) -> None:
+    """SQL for analysts; a worker does its work without it, too."""
+    settings = run.settings
+    try:
+        served = await start_sql(
+            settings.host, settings.sql_port, Path(settings.data), settings.sql_token
+        )
+    except PulseError as error:
+        _say(f"no SQL over HTTP: {error}")
+        return
+    stack.push_async_callback(served.stop)
+    run.sql_url = served.url
+
+
+async def _serve_sql(
+    settings: Settings, store: Store, reader: EmbeddedReader, stack: contextlib.AsyncExitStack
+) -> None:
     def record(letters: list[str], by: str) -> None:
         record_retries(store, letters, by)
 
-    await stack.enter_async_context(serve(Path(settings.data) / SOCKET_NAME, reader.text, record))
+    people = People(store, lambda: time.time_ns() // 1_000_000)
+    path = Path(settings.data) / SOCKET_NAME
+    await stack.enter_async_context(
+        serve(path, reader.text, record, lambda message: perform(people, message))
+    )
 
 
 def _say(line: str) -> None:

@@ -171,6 +171,25 @@ class Settings:
     port: int = _setting(
         8470, "port", "Port of the local page; 0 takes a free one.", low=0, high=65535
     )
+    console_token: str = _setting(
+        "", "", "Asked for by the local page where `host` is not loopback.", secret=True
+    )
+
+    # SQL over HTTP
+    sql_http: bool = _setting(
+        True,
+        "",
+        "Serve SQL over ClickHouse's HTTP interface, on `host`, where the store is embedded.",
+    )
+    sql_port: int = _setting(
+        8471, "port", "Port of SQL over HTTP; 0 takes a free one.", low=0, high=65535
+    )
+    sql_token: str = _setting(
+        "",
+        "",
+        "Password of SQL over HTTP; without one it is served on loopback only.",
+        secret=True,
+    )
     log_level: str = _setting(
         "WARNING", "", "Least severe log line shown.", among=("DEBUG", "INFO", "WARNING", "ERROR")
     )

@@ -38,11 +38,14 @@ class Status:
         self.now_ms = now_ms
         self.started = now_ms()
         self.counts = Counts()
+        self.batches = 0
         self.broker = ""  # sentence of what is wrong, or nothing
         self.ends: Mapping[int, int] = {}
         self.store_trouble: Callable[[], str] = lambda: ""
         self.platform: Callable[[], list[Incident]] = list
         self.policy_problem: Callable[[], str] = lambda: ""
+        #: Messages of the outbox by state; empty where this worker sends none.
+        self.notifications: Callable[[], Mapping[str, int]] = dict
         self.coordination: Callable[[], dict[str, Any]] = dict  # empty when it is off
         self.gaps: Callable[[], list[Gap]] = list
         self.partitions: Callable[[], Mapping[int, Partition]] = dict
@@ -58,6 +61,7 @@ class Status:
         with self._lock:
             for name in (field.name for field in fields(Counts)):
                 setattr(self.counts, name, getattr(self.counts, name) + getattr(counts, name))
+            self.batches += 1
             self._writes.append(write_ms)
             self._alert_delays.extend([max(0.0, now - batch.broker_time)] * counts.alerts)
             if counts.stored:
@@ -101,6 +105,12 @@ class Status:
             "mode": self.mode,
             "rate": self.rate(),
             "stored": counts["stored"],
+            "messages": counts["messages"],
+            "batches": self.batches,
+            "alerts": counts["alerts"],
+            "ticks": counts["ticks"],
+            "scoring_s": counts["scoring_s"],
+            "notifications": self.notifications(),
             "lag": self.lag(),
             "delay_ms": _quantiles(delays),
             "alert_ms": _quantiles(alert_delays),
@@ -134,6 +144,7 @@ class Status:
             "watermark": part.watermark.value,
             "next_offset": part.marker,
             "accounts": len(part.fold.accounts),
+            "bytes": part.fold.accounts.state.nbytes,
         }
 
 

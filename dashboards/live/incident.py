@@ -8,7 +8,8 @@ from typing import cast
 
 from dashboards.live.against import against_usual, drawn, span
 from dashboards.live.chart import chart
-from dashboards.live.group import DETECTOR, group_page
+from dashboards.live.cluster import cluster_page
+from dashboards.live.group import DETECTOR
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Row, Status, is_open
 from dashboards.live.parts import (
@@ -23,6 +24,7 @@ from dashboards.live.parts import (
     state_line,
     table,
 )
+from dashboards.live.people import actions, messages, said
 from dashboards.live.read import Reader
 from dashboards.live.series import MINUTE
 from dashboards.live.when import clock
@@ -45,11 +47,23 @@ async def find(
 
 
 async def incident_page(
-    incident: Incident, row: Row | None, status: Status, reader: Reader
+    incident: Incident,
+    row: Row | None,
+    status: Status,
+    reader: Reader,
+    *,
+    writable: bool = False,
 ) -> Html:
-    """The page's own part."""
+    """The page's own part; with `writable`, with buttons."""
+    people = await reader.people(incident["incident_id"])
+    do = actions(incident, row["org_id"] if row else "", people) if writable else None
     if incident["detector"] == DETECTOR:
-        return await group_page(incident, row, status, reader)
+        cluster = await reader.cluster_of(incident["incident_id"])
+        group = await cluster_page(cluster, status, reader, do)
+        if group is not None:
+            return group.whole
+    done = await reader.said(incident["incident_id"])
+    told = await reader.told(incident["incident_id"])
     account, start, end = span(status, incident, _LEAST)
     rows = await reader.minutes(account, start, end)
     gaps = await reader.gaps(row["kafka_partition"], start, end) if row else []
@@ -66,6 +80,8 @@ async def incident_page(
     right = tag(
         "div",
         _happened(incident, row, findings),
+        said(done, people),
+        messages(told),
         _seen_by(findings),
         _drivers(findings),
         _listed(findings),
@@ -82,6 +98,7 @@ async def incident_page(
             tag("a", "All incidents", href="/#incidents", class_="button"),
             class_="actions",
         ),
+        do,
         tag("div", left, right, class_="columns"),
         id="view",
     )

@@ -131,6 +131,7 @@ def frame(status: Status, page: Rendered, *, place: str, view: str) -> Html:
         tag("link", rel="icon", href="/static/pulse.svg", type="image/svg+xml"),
         tag("link", rel="stylesheet", href="/static/page.css"),
         tag("script", src="/static/page.js", defer=True),
+        tag("script", src="/static/figures.js", defer=True),
     )
     lost = tag("p", id="lost", role="alert", hidden=True)
     body = tag(
@@ -157,7 +158,12 @@ def side(status: Status, current: str) -> Html:
         place("pulse", "Pulse", "/"),
         place("incident", "Incidents", "/#incidents", badge),
         place("account", "Accounts", "/#hottest"),
-        place("pipeline", "Pipeline", "/#trust"),
+        place("board/clusters", "Clusters", "/board/clusters"),
+        place("board/content", "Content", "/board/content"),
+        place("board/quotas", "Quotas", "/board/quotas"),
+        place("board/quality", "Quality", "/board/quality"),
+        place("board/pipeline", "Pipeline", "/board/pipeline"),
+        place("sql", "SQL", "/sql"),
     ]
     return tag(
         "nav",

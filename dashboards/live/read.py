@@ -12,6 +12,8 @@ from typing import Any
 from dashboards.live.model import Query, Row
 from dashboards.live.series import MINUTE
 from dashboards.live.shared import Shared
+from dashboards.model import macros
+from dashboards.model.query import Query as ModelQuery
 
 __all__ = ["Reader", "Span"]
 
@@ -36,16 +38,6 @@ SELECT finding_id, detector, metric, toUnixTimestamp64Milli(window_start) AS win
        threshold, toJSONString(drivers) AS drivers, toJSONString(parts) AS parts, held,
        sentence, sql, incident_id
 FROM findings FINAL WHERE """
-_CLUSTER = """
-SELECT cluster_id, members, ties, independent, within_s, lag_s, known_group, owner, object_kinds,
-       object_values, object_accounts, sql, raster_sql
-FROM clusters WHERE incident_id = {incident} ORDER BY version DESC LIMIT 1"""
-_MEMBERS = """
-SELECT account_id, org_id, toUnixTimestamp64Milli(joined_at) AS joined_at,
-       toUnixTimestamp64Milli(left_at) AS left_at, join_reason, left_reason, score, moments,
-       top_partner
-FROM cluster_members AS m WHERE cluster_id = {cluster}
-ORDER BY isNotNull(m.left_at), score DESC, account_id LIMIT 1000"""
 _CHANGES = """
 SELECT toUnixTimestamp64Milli(at) AS at, what, account_id, reason, other
 FROM cluster_changes AS c FINAL WHERE cluster_id = {cluster}
@@ -57,6 +49,51 @@ FROM pipeline_gaps FINAL WHERE kafka_partition = {partition}
    AND pipeline_gaps.ended_at >= fromUnixTimestamp64Milli({start})
    AND pipeline_gaps.started_at <= fromUnixTimestamp64Milli({end})
 ORDER BY started_at LIMIT 100"""
+
+_PEOPLE = """
+SELECT i.incident_id AS incident_id, p.acknowledged_by AS acknowledged_by, p.owner AS owner,
+       p.resolved_by AS resolved_by, r.label AS label, r.by AS labelled_by
+FROM (SELECT {incident} AS incident_id) AS i
+LEFT JOIN incident_people AS p ON p.incident_id = i.incident_id
+LEFT JOIN reviews AS r ON r.incident_id = i.incident_id"""
+_SAID = """
+SELECT toUnixTimestamp64Milli(a.at) AS at, action, by, owner, note
+FROM incident_actions AS a WHERE incident_id = {incident} ORDER BY a.at LIMIT 200"""
+_TOLD = """
+SELECT toUnixTimestamp64Milli(n.made_at) AS made_at, event, channel, state, error
+FROM notifications AS n WHERE incident_id = {incident} ORDER BY n.made_at, channel LIMIT 100"""
+
+_CLUSTER = """
+SELECT cluster_id, state, severity, sentence, members, ties, coincidences, kinds, independent,
+       object_kinds, object_values, object_accounts, within_s, lag_s, p_value, held, known_group,
+       owner, incident_id, policy_version, sql,
+       toUnixTimestamp64Milli(c.since) AS since,
+       toUnixTimestamp64Milli(c.last_seen_at) AS last_seen_at
+FROM clusters AS c WHERE cluster_id = {cluster}"""
+_MEMBERS = """
+SELECT m.account_id AS account_id, m.org_id AS org_id, m.join_reason AS join_reason,
+       m.score AS score,
+       toUnixTimestamp64Milli(m.joined_at) AS joined_at,
+       ifNull(toUnixTimestamp64Milli(m.left_at), 0) AS left_at,
+       ifNull(a.requests, 0) AS requests, ifNull(a.tokens, 0) AS tokens
+FROM cluster_members AS m
+LEFT JOIN (
+    SELECT account_id, sum(requests) AS requests, sum(prompt_tokens + completion_tokens) AS tokens
+    FROM account_minute
+    WHERE account_id IN (SELECT account_id FROM cluster_members WHERE cluster_id = {cluster})
+        AND minute >= (SELECT max(last_seen_at) FROM clusters WHERE cluster_id = {cluster})
+            - INTERVAL 1 DAY
+    GROUP BY account_id
+) AS a ON a.account_id = m.account_id
+WHERE m.cluster_id = {cluster}
+ORDER BY m.left_at IS NULL DESC, m.score DESC LIMIT 1000"""
+_ACTS = """
+SELECT account_id, toUnixTimestamp(toStartOfSecond(ts)) * 1000 AS at
+FROM events
+WHERE account_id IN {accounts} AND ts >= fromUnixTimestamp64Milli({start}, 'UTC')
+    AND ts <= fromUnixTimestamp64Milli({end}, 'UTC')
+GROUP BY account_id, at
+ORDER BY at, account_id LIMIT 20000"""
 
 
 class Reader:
@@ -119,15 +156,6 @@ class Reader:
         where = "account_id = {account} ORDER BY window_end DESC LIMIT {limit}"
         return await self._ask(_FINDINGS + where, {"account": account_id, "limit": limit})
 
-    async def cluster(self, incident_id: str) -> Row | None:
-        """The cluster that an incident is about, or None."""
-        rows = await self._ask(_CLUSTER, {"incident": incident_id})
-        return rows[0] if rows else None
-
-    async def members(self, cluster_id: str) -> list[Row]:
-        """Who belongs to a cluster, and after them who did."""
-        return await self._ask(_MEMBERS, {"cluster": cluster_id})
-
     async def changes(self, cluster_id: str) -> list[Row]:
         """What happened to a cluster lately, newest first."""
         return await self._ask(_CHANGES, {"cluster": cluster_id})
@@ -137,7 +165,58 @@ class Reader:
         parameters = {"partition": partition, "start": start, "end": end}
         return [(row["started_at"], row["ended_at"]) for row in await self._ask(_GAPS, parameters)]
 
-    async def _ask(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+    async def people(self, incident_id: str) -> Row | None:
+        """Who acknowledged and owns an incident, and its label."""
+        rows = await self._ask(_PEOPLE, {"incident": incident_id}, keep=False)
+        return rows[0] if rows else None
+
+    async def said(self, incident_id: str) -> list[Row]:
+        """What people did about it, in order."""
+        return await self._ask(_SAID, {"incident": incident_id}, keep=False)
+
+    async def told(self, incident_id: str) -> list[Row]:
+        """Messages about it, in order."""
+        return await self._ask(_TOLD, {"incident": incident_id})
+
+    async def cluster(self, cluster_id: str) -> Row | None:
+        """A group of accounts, or None."""
+        rows = await self._ask(_CLUSTER, {"cluster": cluster_id})
+        return rows[0] if rows else None
+
+    async def cluster_of(self, incident_id: str) -> str:
+        """The group an incident is about, empty when it is about none."""
+        sql = "SELECT cluster_id FROM clusters WHERE incident_id = {incident} LIMIT 1"
+        rows = await self._ask(sql, {"incident": incident_id})
+        return str(rows[0]["cluster_id"]) if rows else ""
+
+    async def members(self, cluster_id: str) -> list[Row]:
+        """Who belongs or did, those that stay first, with what they sent in a day."""
+        return await self._ask(_MEMBERS, {"cluster": cluster_id})
+
+    async def ties(self, cluster_id: str, limit: int) -> list[Row]:
+        """The strongest ties between members."""
+        sql = (
+            "SELECT account_a, account_b, score, coincidences FROM cluster_ties "
+            "WHERE cluster_id = {cluster} ORDER BY score DESC LIMIT {limit}"
+        )
+        return await self._ask(sql, {"cluster": cluster_id, "limit": limit})
+
+    async def acts(self, accounts: Sequence[str], start: int, end: int) -> list[Row]:
+        """Who acted when, a second at a time (epoch ms)."""
+        if not accounts:
+            return []
+        parameters = {"accounts": list(accounts), "start": start, "end": end}
+        return await self._ask(_ACTS, parameters)
+
+    async def rows(self, query: ModelQuery, span: macros.Span) -> list[Row]:
+        """The answer to a query of a board for what a viewer looks at."""
+        return await self._ask(macros.expand(query.sql, span), {})
+
+    async def _ask(
+        self, sql: str, parameters: Mapping[str, Any], *, keep: bool = True
+    ) -> list[Row]:
+        if not keep:  # somebody has just pressed a button and wants to see it
+            return await self._fetch(sql, parameters)
         key = sql + repr(sorted(parameters.items()))
         return await self._shared.get(key, lambda: self._fetch(sql, parameters))
 

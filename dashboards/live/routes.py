@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import math
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from aiohttp import web
 
 from dashboards.live.html import document
 from dashboards.live.parts import Rendered, frame, side
+from dashboards.live.sessions import Sessions
 from dashboards.live.views import Views, address
 from dashboards.live.words import faults
 
@@ -20,12 +25,13 @@ __all__ = ["MOST_VIEWERS", "Routes"]
 MOST_VIEWERS = 64
 _BEAT = 1.0
 #: Pages that ask the store are made again less often than the one that lives on memory.
-_EVERY = {"pulse": 1}
+_EVERY = {"pulse": 1, "board": 10, "cluster": 10}
 _SELDOM = 4
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
     "page.css": "text/css",
     "page.js": "text/javascript",
+    "figures.js": "text/javascript",
     "pulse.svg": "image/svg+xml",
 }
 
@@ -33,9 +39,14 @@ _FILES = {
 class Routes:
     """Handlers of one page; `stopping` lets the live updates end."""
 
-    def __init__(self, views: Views) -> None:
+    def __init__(
+        self, views: Views, sessions: Sessions, metrics: Callable[[], bytes] | None = None
+    ) -> None:
         self._views = views
+        self._metrics = metrics
+        self._sessions = sessions
         self._viewers = 0
+        self._packed: tuple[str, bytes] | None = None
         self.stopping = asyncio.Event()
 
     def add_to(self, app: web.Application) -> None:
@@ -44,27 +55,50 @@ class Routes:
         app.router.add_get("/incident/{id}", self._incident)
         app.router.add_get("/account/", self._account)
         app.router.add_get("/account/{id}", self._account)
+        app.router.add_get("/cluster/{id}", self._cluster)
+        app.router.add_get("/board/{id}", self._board)
         app.router.add_get("/events", self._events)
         app.router.add_get("/status.json", self._status)
+        app.router.add_get("/livez", self._alive)
+        app.router.add_get("/metrics", self._measured)
+        app.router.add_get("/runbook", self._runbook)
         app.router.add_get("/healthz", self._health)
+        app.router.add_get("/static/plotly.js", self._plotly)
         app.router.add_get("/static/{name}", self._file)
 
     async def _pulse(self, request: web.Request) -> web.Response:
-        return await self._page("pulse", "")
+        return await self._page(request, "pulse", "")
 
     async def _incident(self, request: web.Request) -> web.Response:
-        return await self._page("incident", request.match_info["id"])
+        return await self._page(request, "incident", request.match_info["id"])
 
     async def _account(self, request: web.Request) -> web.Response:
         identity = request.match_info.get("id") or request.query.get("id", "")
-        return await self._page("account", identity)
+        return await self._page(request, "account", identity)
 
-    async def _page(self, page: str, identity: str) -> web.Response:
-        rendered = await self._views.render(page, identity)
-        root = frame(self._views.status(), rendered, place=page, view=address(page, identity))
-        return web.Response(
-            status=rendered.status, text=document(root), content_type="text/html", charset="utf-8"
+    async def _cluster(self, request: web.Request) -> web.Response:
+        return await self._page(request, "cluster", request.match_info["id"])
+
+    async def _board(self, request: web.Request) -> web.Response:
+        return await self._page(request, "board", request.match_info["id"], _asked(request))
+
+    async def _page(
+        self,
+        request: web.Request,
+        page: str,
+        identity: str,
+        query: Mapping[str, str] | None = None,
+    ) -> web.Response:
+        rendered = await self._views.render(page, identity, query)
+        place = {"board": f"board/{identity}", "cluster": "board/clusters"}.get(page, page)
+        view = address(page, identity, query)
+        root = frame(self._views.status(), rendered, place=place, view=view)
+        response = web.Response(status=rendered.status, content_type="text/html", charset="utf-8")
+        session = self._sessions.of(request) or self._sessions.start(
+            response, secure=request.secure
         )
+        response.text = self._sessions.personal(document(root), request, session)
+        return response
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: every second what changed, or an empty sign of life."""
@@ -76,21 +110,30 @@ class Routes:
         await response.prepare(request)
         self._viewers += 1
         try:
-            await self._send(response, page, identity)
+            await self._send(request, response, page, identity)
         except ConnectionResetError:
             pass  # The viewer left.
         finally:
             self._viewers -= 1
         return response
 
-    async def _send(self, response: web.StreamResponse, page: str, identity: str) -> None:
+    async def _send(
+        self, request: web.Request, response: web.StreamResponse, page: str, identity: str
+    ) -> None:
+        query, session = _asked(request), self._sessions.of(request)
         sent: dict[str, str] = {}
         beat, every = 0, _EVERY.get(page, _SELDOM)
         while not self.stopping.is_set():
             patch: dict[str, Any] = {}
             if beat % every == 0:
-                patch = self._patch(page, await self._views.render(page, identity), sent)
+                rendered = await self._views.render(page, identity, query)
+                patch = self._patch(page, rendered, sent)
             beat += 1
+            if "pieces" in patch:
+                patch["pieces"] = {
+                    name: self._sessions.personal(text, request, session)
+                    for name, text in patch["pieces"].items()
+                }
             text = json.dumps(patch, separators=(",", ":"), ensure_ascii=False)
             await response.write(f"data: {text}\n\n".encode("utf-8", "replace"))
             try:
@@ -118,6 +161,33 @@ class Routes:
         text = "; ".join(found) if found else "healthy"
         return web.Response(status=503 if found else 200, text=text + "\n")
 
+    async def _plotly(self, request: web.Request) -> web.Response:
+        """Plotly's own JavaScript, from its installed package; packed once."""
+        if self._packed is None:
+            self._packed = await asyncio.to_thread(_packed_plotly)
+        name, packed = self._packed
+        headers = {"Cache-Control": "public, max-age=86400", "ETag": f'"{name}"'}
+        if request.headers.get("If-None-Match") == headers["ETag"]:
+            return web.Response(status=304, headers=headers)
+        headers["Content-Encoding"] = "gzip"
+        return web.Response(
+            body=packed, content_type="text/javascript", charset="utf-8", headers=headers
+        )
+
+    async def _measured(self, request: web.Request) -> web.Response:
+        """What Prometheus asks for."""
+        if self._metrics is None:
+            raise web.HTTPNotFound
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=self._metrics(), headers=headers)
+
+    async def _alive(self, request: web.Request) -> web.Response:
+        """The process answers; whether it works well is /healthz."""
+        return web.Response(text="alive\n")
+
+    async def _runbook(self, request: web.Request) -> web.Response:
+        return await self._page(request, "runbook", "")
+
     async def _file(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if name not in _FILES:
@@ -127,6 +197,21 @@ class Routes:
         return web.Response(
             body=content, content_type=_FILES[name], charset="utf-8", headers=headers
         )
+
+
+def _asked(request: web.Request) -> dict[str, str]:
+    """Range and variables of a board, from the address."""
+    return {
+        name: value
+        for name, value in request.query.items()
+        if name in ("last", "from", "to") or name.startswith("var-")
+    }
+
+
+def _packed_plotly() -> tuple[str, bytes]:
+    """Version and gzipped text."""
+    source = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
+    return version("plotly"), gzip.compress(source, 6)
 
 
 def _finite(value: Any) -> Any:

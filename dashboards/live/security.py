@@ -11,17 +11,26 @@ import ipaddress
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-__all__ = ["HEADERS", "guard", "is_loopback"]
+from dashboards.live.sessions import Sessions
+
+__all__ = ["HEADERS", "entry", "guard", "is_loopback"]
+
+#: Plotly's two own style elements, by content: the empty one that it fills by script, and that of
+#: its maps. Another version has other ones; the browser's complaints are a test.
+_PLOTLY = (
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
+    "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
+)
 
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src 'self'; style-src 'self' {_PLOTLY}; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # without one, forms would come without their origin
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
@@ -54,6 +63,24 @@ def guard(host: str) -> Middleware:
             response.headers.update(HEADERS)
             response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+    return middleware
+
+
+#: What needs no token: the log-in itself, its style sheet, and what machines ask.
+_OPEN = ("/login", "/healthz", "/livez", "/metrics", "/static/")
+
+
+def entry(sessions: Sessions) -> Middleware:
+    """Middleware that asks for the token where one is needed."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if sessions.allowed(request) or request.path.startswith(_OPEN):
+            return await handler(request)
+        if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+            return web.Response(status=303, headers={"Location": "/login"})
+        return web.Response(status=401, text="401: this console asks for its token, at /login\n")
 
     return middleware
 

@@ -12,15 +12,18 @@ import asyncio
 import errno
 import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiohttp import web
 
 from dashboards.live.model import Query, StatusSource
 from dashboards.live.routes import Routes
-from dashboards.live.security import guard, is_loopback
+from dashboards.live.security import entry, guard, is_loopback
+from dashboards.live.sessions import Sessions
+from dashboards.live.sql import Ask, SqlPage
 from dashboards.live.views import Views
+from dashboards.live.writes import Act, Writes
 from streams.errors import PulseError
 
 __all__ = ["Page", "PageThread", "start_page", "start_page_thread"]
@@ -44,16 +47,36 @@ class Page:
         await self._views.close()
 
 
-async def start_page(host: str, port: int, status: StatusSource, query: Query) -> Page:
+async def start_page(
+    host: str,
+    port: int,
+    status: StatusSource,
+    query: Query,
+    act: Act | None = None,
+    token: str = "",
+    ask: Ask | None = None,
+    metrics: Callable[[], bytes] | None = None,
+) -> Page:
     """Serve the page on `host`:`port` (0 takes a free port) in the running loop.
+
+    `act` writes what people decide; without it the page only shows. `token` is asked for where the
+    page can be reached from elsewhere; without one, nothing can be written there. `ask` answers
+    the SQL page, `metrics` what Prometheus asks for.
 
     Raises:
         PulseError: the port is taken or the address is not this machine's.
     """
-    views = Views(status, query)
-    routes = Routes(views)
-    app = web.Application(middlewares=[guard(host)])
+    local = is_loopback(host)
+    if not local and not token:
+        act = None
+    sessions = Sessions("" if local else token)
+    views = Views(status, query, writable=act is not None)
+    routes = Routes(views, sessions, metrics)
+    app = web.Application(middlewares=[guard(host), entry(sessions)], client_max_size=64 * 1024)
     routes.add_to(app)
+    Writes(act, sessions, views.forget).add_to(app)
+    if ask is not None:
+        SqlPage(ask, views.status, sessions).add_to(app)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -61,7 +84,7 @@ async def start_page(host: str, port: int, status: StatusSource, query: Query) -
     except OSError as error:
         await runner.cleanup()
         raise PulseError(_explained(host, port, error)) from None
-    if not is_loopback(host):
+    if not local and not token:
         _LOG.warning("the page on %s has no log-in: everyone who can reach it can read it", host)
     return Page(runner, routes, views, _url(host, runner))
 
@@ -85,14 +108,22 @@ class PageThread:
         self._loop.close()
 
 
-def start_page_thread(host: str, port: int, status: StatusSource, query: Query) -> PageThread:
+def start_page_thread(
+    host: str,
+    port: int,
+    status: StatusSource,
+    query: Query,
+    act: Act | None = None,
+    token: str = "",
+    ask: Ask | None = None,
+) -> PageThread:
     """As `start_page`, in a thread; `status` and `query` are called from that thread."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="page", daemon=True)
     thread.start()
 
     async def start() -> Page:
-        return await start_page(host, port, status, query)
+        return await start_page(host, port, status, query, act, token, ask)
 
     starting: Coroutine[Any, Any, Page] = start()
     try:

@@ -35,6 +35,11 @@ class Shared(Generic[Answer]):
             self._answers.pop(key, None)
             raise
 
+    def forget(self) -> None:
+        """Answer anew from now on: something was written."""
+        for key in [key for key, (_, task) in self._answers.items() if task.done()]:
+            del self._answers[key]
+
     async def close(self) -> None:
         """Ends what is still under way."""
         tasks = [task for _, task in self._answers.values()]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from dashboards.live.html import Html, tag
 
-__all__ = ["clock", "clock_text", "iso"]
+__all__ = ["clock", "clock_text", "iso", "milliseconds"]
 
 
 def iso(at: float) -> str:
@@ -30,3 +31,12 @@ def clock(at: float | None, *, seconds: bool = False, date: bool = False) -> Htm
     hover = moment[:10] + " " + moment[11:19] + " UTC"
     extra = {"data_seconds": seconds, "data_date": date}
     return tag("time", text, datetime=moment, title=hover, data_ms=int(at), **extra)
+
+
+def milliseconds(value: Any) -> int | None:
+    """Epoch ms of a time as rows of the store carry it; None for none."""
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return round(value.timestamp() * 1000)
+    return int(value) * 1000  # a DateTime without a zone comes as seconds

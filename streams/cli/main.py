@@ -30,10 +30,20 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "replay": ("run", "replay", "Send stored traffic through the whole path and print a summary."),
     "sql": ("sql", "sql", "Ask the store a read-only question in SQL."),
     "accounts": ("accounts", "accounts", "What is known about an account."),
+    "incidents": (
+        "incidents",
+        "incidents",
+        "What needs somebody: list, show, acknowledge, assign, resolve, label, silence.",
+    ),
     "policy": (
         "policy",
         "policy",
         "What alarms, and how often that may be wrong: check, explain and compare policies.",
+    ),
+    "dashboards": (
+        "dashboards",
+        "dashboards",
+        "Grafana's boards and alert rules: build the files, or push them.",
     ),
     "evaluate": (
         "evaluate",

@@ -157,6 +157,8 @@ async def _demo(settings: Settings, seed: int, duration: float | None) -> None:
         traffic.add_done_callback(lambda done: run.stopping.set())
         if duration is not None:
             asyncio.get_running_loop().call_later(duration, run.stopping.set)
+        if run.sql_url:
+            click.echo(f"SQL: {run.sql_url}")
         try:
             async with LiveView(run.status, url=run.url, notes=scoreboard):
                 await _followed(run, scoreboard)
@@ -231,6 +233,8 @@ async def _serve(settings: Settings, mode: str) -> None:
         until_signal(run)
         click.echo(f"broker {run.broker}, topic {settings.topic}")
         click.echo(f"page   {run.url}")
+        if run.sql_url:
+            click.echo(f"SQL    {run.sql_url}")
         await run.wait()
 
 

@@ -67,6 +67,8 @@ class Counts:
     late: int = 0
     too_late: int = 0
     alerts: int = 0
+    ticks: int = 0
+    scoring_s: float = 0.0
 
 
 @dataclass(slots=True)

@@ -168,7 +168,10 @@ class Partition:
             push_table(self.fold, rows, counted.tick)
         elif counting.any():
             push_table(self.fold, rows.filter(pa.array(counting)), counted.tick[counting])
+        before, started = self.fold.closed, time.perf_counter()
         found = self.fold.advance(self.watermark.value)
+        counts.scoring_s = time.perf_counter() - started
+        counts.ticks = (self.fold.closed - before) // context.policy.tick_ms if before else 0
         counts.alerts = len(found.alerts)
         self._make_sure()
         if found:

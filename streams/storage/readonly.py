@@ -25,7 +25,9 @@ OUTSIDE = re.compile(
     | (iceberg|deltalake|paimon)\w*
     | executable(pool)? | python | input
     | mysql | postgresql | sqlite | mongodb | redis | odbc | jdbc | arrowflight | ytsaurus
-    | catboostevaluate | naivebayesclassifier
+    | catboostevaluate | naivebayesclassifier\w* | bigquery | filesystem | eval | arrowstream
+    | cluster(allreplicas)? | prometheusquery(range)? | getclienthttpheader
+    | ai(classify|embed|extract|filter|generate|redact|similarity|translate)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -64,12 +66,14 @@ def read_only(sql: str) -> str:
         )
     if ";" in words:
         raise UsageError("SQL: one statement at a time")
-    for (word, position), after in zip(tokens, [*words[1:], ""], strict=True):
+    for i, ((word, position), after) in enumerate(zip(tokens, [*words[1:], ""], strict=True)):
         if word in _TYPOGRAPHIC:
             raise UsageError(f"SQL, position {position + 1}: use plain quotes instead of {word}")
         if word.upper() == "INTO" and after.upper() == "OUTFILE":
             raise UsageError(f"SQL, position {position + 1}: INTO OUTFILE is not allowed")
-        if after == "(" and (OUTSIDE.fullmatch(word.strip('`"')) or "\\" in word):
+        # `APPLY(file)` and `APPLY file` call it, too.
+        called = after == "(" or "APPLY" in (w.upper() for w in words[max(i - 2, 0) : i])
+        if called and (OUTSIDE.fullmatch(word.strip('`"')) or "\\" in word):
             raise UsageError(
                 f"SQL, position {position + 1}: {word}() reaches outside the store, not allowed"
             )

@@ -5,8 +5,9 @@ own user only); `pulse sql` asks there when the directory is taken.
 
 One question a connection. Request: one line of JSON, `{"sql": ..., "format": ...}`. Response: eight
 bytes of length (big endian) and that many bytes, or one line of JSON, `{"error": ...}`; a length
-never starts with the byte of `{`, so the first byte tells which. The one thing that may be written
-is that dead letters were sent again: `{"retried": [letter_id, ...], "by": ...}`.
+never starts with the byte of `{`, so the first byte tells which. Two things may be written: that
+dead letters were sent again, `{"retried": [letter_id, ...], "by": ...}`, and what people decide
+about incidents, `{"do": "acknowledge", ...}` (`streams.alerting.people`).
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import json
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from streams.errors import PulseError, StoreError, StoreUnavailable, UsageError
 
-__all__ = ["SOCKET_NAME", "Answer", "Record", "ask", "serve", "tell_retried"]
+__all__ = ["SOCKET_NAME", "Answer", "Perform", "Record", "ask", "do", "serve", "tell_retried"]
 
 SOCKET_NAME = "worker.sock"
 
@@ -34,13 +36,18 @@ Answer = Callable[[str, str], bytes]
 #: identities of dead letters, who sent them again; called in the same thread.
 Record = Callable[[list[str], str], None]
 
+#: what people decided, as JSON; its answer. Called in the same thread.
+Perform = Callable[[Mapping[str, Any]], str]
+
 _LENGTH = struct.Struct(">Q")
 _LONGEST_QUESTION = 1024 * 1024
 _LONGEST_PATH = 100
 
 
 @contextlib.asynccontextmanager
-async def serve(path: Path, answer: Answer, record: Record | None = None) -> AsyncIterator[None]:
+async def serve(
+    path: Path, answer: Answer, record: Record | None = None, perform: Perform | None = None
+) -> AsyncIterator[None]:
     """Answer questions at `path` while the context is open; a socket left by a dead owner goes.
 
     Raises:
@@ -50,7 +57,7 @@ async def serve(path: Path, answer: Answer, record: Record | None = None) -> Asy
     executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pulse-sql")
 
     def handle(line: bytes) -> bytes:
-        return _handled(line, answer, record)
+        return _handled(line, answer, record, perform)
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -82,13 +89,18 @@ def tell_retried(path: Path, letters: list[str], by: str, *, timeout: float | No
     _exchange(path, {"retried": letters, "by": by}, timeout)
 
 
-def _exchange(path: Path, message: dict[str, object], timeout: float | None) -> bytes:
+def do(path: Path, message: Mapping[str, Any], *, timeout: float | None = 30.0) -> str:
+    """Have the process that listens at `path` do what people decided; its answer."""
+    return _exchange(path, {"do": "", **message}, timeout).decode()
+
+
+def _exchange(path: Path, message: Mapping[str, Any], timeout: float | None) -> bytes:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)
             with _reachable(path) as address:
                 connection.connect(address)
-            connection.sendall(json.dumps(message).encode() + b"\n")
+            connection.sendall(json.dumps(dict(message)).encode() + b"\n")
             with connection.makefile("rb") as stream:
                 head = stream.read(_LENGTH.size)
                 if head.startswith(b"{"):
@@ -127,7 +139,7 @@ async def _respond(
     await writer.drain()
 
 
-def _handled(line: bytes, answer: Answer, record: Record | None) -> bytes:
+def _handled(line: bytes, answer: Answer, record: Record | None, perform: Perform | None) -> bytes:
     """The body of the response to one request."""
     try:
         message = json.loads(line)
@@ -139,6 +151,8 @@ def _handled(line: bytes, answer: Answer, record: Record | None) -> bytes:
         case {"retried": [*letters], "by": str(by)} if record is not None:
             record([str(letter) for letter in letters], by)
             return b""
+        case {"do": str()} if perform is not None:
+            return perform(message).encode()
     raise UsageError('expected one line of JSON, {"sql": "...", "format": "..."}')
 
 

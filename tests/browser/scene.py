@@ -67,7 +67,7 @@ class Scene:
 
     async def query(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """As the worker's `query`."""
-        table = await asyncio.to_thread(self.store.query, sql, parameters)
+        table = await asyncio.to_thread(self.store.query, sql, parameters or None)
         return table.to_pylist()  # type: ignore[no-any-return]
 
     def close(self) -> None:

@@ -24,7 +24,6 @@ KUBERNETES = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
 MANIFESTS = [
     DEPLOY / "Dockerfile",
     COMPOSE,
-    DEPLOY / "compose/grafana/datasources.yaml",
     *KUBERNETES,
 ]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

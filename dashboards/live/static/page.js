@@ -33,6 +33,14 @@ function morph(old, next) {
     return;
   }
   if (old.matches(".cursor, .readout")) return;
+  if (old.matches(".figure-plot")) {
+    if (old.dataset.figure !== next.dataset.figure) {
+      old.dataset.figure = next.dataset.figure;
+      old.setAttribute("aria-label", next.getAttribute("aria-label"));
+      old.dispatchEvent(new Event("figure", { bubbles: true }));
+    }
+    return;
+  }
   const kept = old.nodeName === "DETAILS" ? "open" : "";
   for (const { name } of [...old.attributes]) {
     if (name !== kept && !next.hasAttribute(name)) old.removeAttribute(name);
@@ -49,6 +57,12 @@ function morph(old, next) {
   });
 }
 
+// What somebody is typing into is not changed under their hands.
+function editing() {
+  const at = document.activeElement;
+  return at && at.matches("input, textarea, select") ? at : null;
+}
+
 function apply(patch) {
   if (patch.title) document.title = patch.title;
   for (const [id, markup] of Object.entries(patch.pieces || {})) {
@@ -56,7 +70,7 @@ function apply(patch) {
     const holder = document.createElement("template");
     holder.innerHTML = markup;
     localise(holder.content);
-    if (place) morph(place, holder.content.firstElementChild);
+    if (place && !place.contains(editing())) morph(place, holder.content.firstElementChild);
   }
   for (const plot of document.querySelectorAll(".plot[data-at]")) show(plot, Number(plot.dataset.at));
 }
@@ -141,7 +155,7 @@ function step(by) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
   const plot = event.target.matches(".plot") ? event.target : null;
   const moves = { ArrowLeft: -1, ArrowRight: 1 };
   if (plot && event.key in moves) {
@@ -170,6 +184,21 @@ document.addEventListener("click", async (event) => {
     button.textContent = "Selected: press Ctrl-C";
   }
   setTimeout(() => { button.textContent = "Copy query"; }, 2000);
+});
+
+// The page for analysts: a question of the boards is put into the form, Ctrl-Enter runs it.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-question]");
+  if (!button) return;
+  const field = document.getElementById("q");
+  field.value = button.dataset.question;
+  field.rows = Math.min(field.value.split("\n").length + 1, 24);
+  field.focus();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.id === "q") {
+    event.target.form.requestSubmit();
+  }
 });
 
 localise(document);

@@ -1,0 +1,1 @@
+"""Telling people: from a change of an incident to a message that arrived."""

@@ -1,0 +1,131 @@
+"""The outbox: one row a message and channel, written before anything is sent.
+
+A message's identity follows from its incident, its event and its channel, so the same change told
+twice makes the same row. Every state is a version of that row; the view `notifications` reads the
+last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Literal
+
+import pyarrow as pa
+
+from streams.alerting.findings import identity
+from streams.storage.base import Store
+
+__all__ = ["Message", "Outbox", "message_id"]
+
+State = Literal["due", "sending", "sent", "failed", "silenced"]
+_MOMENT: Final = pa.timestamp("ms", "UTC")
+_TIMES: Final = ("next_at", "made_at", "sent_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One row of `notification_log`; times are epoch ms, `sent_at` 0 while it is not sent."""
+
+    notification_id: str
+    version: int
+    incident_id: str
+    event: str  # opened, escalated or resolved
+    channel: str
+    state: State
+    severity: str
+    account_id: str
+    org_id: str
+    kind: str
+    title: str
+    body: str
+    suppression_id: str
+    attempts: int
+    next_at: int
+    error: str
+    made_at: int
+    sent_at: int
+
+
+def message_id(incident_id: str, event: str, severity: str, channel: str) -> str:
+    """The same change to the same channel has the same identity, whoever makes it."""
+    grade = severity if event == "escalated" else ""
+    return identity("notification", incident_id, event, grade, channel)
+
+
+class Outbox:
+    """Reads and writes messages; for one thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def unfinished(self) -> list[Message]:
+        """Messages that are due, or were being sent when a process ended."""
+        return self._read("state IN ('due', 'sending')", {})
+
+    def of(self, incidents: Iterable[str]) -> dict[str, list[Message]]:
+        """What was made for each of these incidents."""
+        wanted = sorted(set(incidents))
+        found: dict[str, list[Message]] = {name: [] for name in wanted}
+        if wanted:
+            for message in self._read("incident_id IN {wanted}", {"wanted": wanted}):
+                found[message.incident_id].append(message)
+        return found
+
+    def write(self, messages: Sequence[Message]) -> None:
+        """New versions; the same ones again change nothing."""
+        if not messages:
+            return
+        rows = [asdict(message) for message in messages]
+        columns: dict[str, Any] = {}
+        for field in fields(Message):
+            values = [row[field.name] for row in rows]
+            if field.name == "sent_at":
+                values = [value or None for value in values]
+            if field.name in _TIMES:
+                columns[field.name] = pa.array(values, pa.int64()).cast(_MOMENT)
+            elif field.name == "version":
+                columns[field.name] = pa.array(values, pa.uint64())
+            elif field.name == "attempts":
+                columns[field.name] = pa.array(values, pa.uint32())
+            else:
+                columns[field.name] = pa.array(values, pa.string())
+        token = identity("outbox", *((m.notification_id, m.version, m.state) for m in messages))
+        self._store.insert("notification_log", pa.table(columns), token)
+
+    def counts(self, since: int) -> dict[str, int]:
+        """Messages by state, made since then (epoch ms)."""
+        rows = self._store.query(
+            "SELECT state, toInt64(count()) AS n FROM notifications "
+            "WHERE made_at >= fromUnixTimestamp64Milli({since}, 'UTC') GROUP BY state",
+            {"since": since},
+        ).to_pylist()
+        return {_text(row["state"]): int(row["n"]) for row in rows}
+
+    def _read(self, where: str, parameters: dict[str, Any]) -> list[Message]:
+        names = [
+            f"toInt64(ifNull(toUnixTimestamp64Milli({field.name}), 0)) AS {field.name}_ms"
+            if field.name in _TIMES
+            else field.name
+            for field in fields(Message)
+        ]
+        rows = self._store.query(
+            f"SELECT {', '.join(names)} FROM notifications WHERE {where} "
+            "ORDER BY made_at, notification_id",
+            parameters or None,
+        ).to_pylist()
+        return [
+            Message(
+                **{
+                    field.name: int(row[f"{field.name}_ms"])
+                    if field.name in _TIMES
+                    else _text(row[field.name])
+                    for field in fields(Message)
+                }
+            )
+            for row in rows
+        ]
+
+
+def _text(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

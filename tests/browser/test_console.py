@@ -1,0 +1,171 @@
+"""The console in a real browser: boards, groups, buttons and questions, without a complaint."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboards.live.server import PageThread, start_page_thread
+from streams.alerting.people import People, perform
+from streams.storage.readers import EmbeddedReader
+from tests.browser.driver import Browser, missing
+from tests.browser.ring import CLUSTER, SENTENCE, store_ring
+from tests.browser.scene import Scene
+from tests.support.board_store import fill
+
+pytestmark = pytest.mark.browser
+
+SHOTS = Path(__file__).resolve().parents[2] / "artifacts"
+BOARDS = ("oncall", "account", "clusters", "content", "quotas", "quality", "pipeline")
+DRAWN = "return [...document.querySelectorAll('[data-figure]')].map((e) => e.dataset.drawn)"
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    reason = missing()
+    if reason and os.environ.get("CI"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    made = Scene(tmp_path_factory.mktemp("console") / "data")
+    fill(made.store)
+    store_ring(made.store, made.now)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def page(scene: Scene) -> Iterator[PageThread]:
+    people = People(scene.store, lambda: time.time_ns() // 1_000_000)
+
+    async def act(message: Mapping[str, Any]) -> str:
+        return await asyncio.to_thread(perform, people, message)
+
+    with EmbeddedReader(Path(scene.store.directory)) as reader:
+
+        async def ask(sql: str, format: str) -> bytes:
+            return await asyncio.to_thread(reader.text, sql, format)
+
+        served = start_page_thread("127.0.0.1", 0, scene.status, scene.query, act, "", ask)
+        yield served
+        served.stop()
+
+
+@pytest.fixture(scope="module")
+def light(scene: Scene) -> Iterator[Browser]:
+    opened = Browser()
+    yield opened
+    opened.close()
+
+
+def drawn(browser: Browser) -> None:
+    def ready() -> bool:
+        states = browser.run(DRAWN)
+        return bool(states) and all(state is not None for state in states)
+
+    browser.wait(ready, "every picture is drawn", 60)
+    assert set(browser.run(DRAWN)) == {"yes"}
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_boards(light: Browser, page: PageThread, name: str) -> None:
+    chosen = {"account": "?var-account=acct-0417", "clusters": f"?var-cluster={CLUSTER}"}
+    light.go(page.url + f"board/{name}{chosen.get(name, '')}")
+    if light.run("return document.querySelector('[data-figure]') !== null"):
+        drawn(light)
+    assert light.complaints() == []
+    told = light.run("return document.querySelectorAll('.panel table, .panel .empty').length")
+    assert told > 0
+    light.screenshot(SHOTS / f"board-{name}.png")
+
+
+def test_a_board_is_narrowed_by_its_form(light: Browser, page: PageThread) -> None:
+    light.go(page.url + "board/quotas")
+    light.run(
+        "const f = document.querySelector('.choices'); f.elements['last'].value = '24h';"
+        "f.elements['var-model'].value = 'nobody'; f.requestSubmit()"
+    )
+    light.wait(
+        lambda: "var-model=nobody" in light.run("return location.search"), "the address says it"
+    )
+    light.wait(
+        lambda: "Nobody was refused ten times." in light.text("main"), "empty panels say what for"
+    )
+    assert light.run("return document.querySelector('[name=last]').value") == "24h"
+    assert light.complaints() == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_ring_is_seen(scene: Scene, page: PageThread, dark: bool) -> None:
+    browser = Browser(dark=dark)
+    try:
+        browser.go(page.url + f"cluster/{CLUSTER}")
+        drawn(browser)
+        assert browser.text("h1") == SENTENCE
+        assert browser.text("#members").count("joined today") == 6
+        assert "24 accounts" in browser.run(
+            "return document.querySelector('#figure-graph').getAttribute('aria-label')"
+        )
+        assert browser.complaints() == []
+        browser.screenshot(SHOTS / f"cluster-{'dark' if dark else 'light'}.png")
+        browser.size(390, 800)
+        wide = "return document.documentElement.scrollWidth"
+        browser.wait(lambda: browser.run(wide) <= 390, "nothing hangs over the edge of a phone")
+        browser.screenshot(SHOTS / f"cluster-{'dark' if dark else 'light'}-phone.png")
+    finally:
+        browser.close()
+
+
+def test_somebody_takes_an_incident(scene: Scene, page: PageThread, light: Browser) -> None:
+    light.go(page.url + "incident/inc-burst")
+    light.run(
+        "document.querySelector('.do [name=by]').value = 'ann';"
+        "document.querySelector('.do [value=acknowledge]').click()"
+    )
+    light.wait(lambda: "ann acknowledged" in light.text("main"), "the page says who did")
+    light.run("document.querySelector('.do [value=\"label:true\"]').click()")
+    light.wait(
+        lambda: light.run(
+            "return document.querySelector('[value=\"label:true\"]').ariaPressed === 'true'"
+        ),
+        "the label is shown",
+    )
+    assert light.run("return document.querySelector('.do [name=by]').value") == "ann"
+    assert light.complaints() == []
+    rows = scene.store.query("SELECT label, by FROM reviews WHERE incident_id = 'inc-burst'")
+    assert rows.to_pylist() == [{"label": "true", "by": "ann"}]
+    light.screenshot(SHOTS / "incident-taken.png")
+
+
+def test_an_analyst_asks(page: PageThread, light: Browser) -> None:
+    light.go(page.url + "sql")
+    light.run("document.querySelector('#saved [data-question]').click()")
+    assert "SELECT" in light.run("return document.querySelector('#q').value")
+    light.run(
+        "document.querySelector('#q').value = \"SELECT toStartOfHour(ts) AS at, count() AS n "
+        'FROM events GROUP BY at ORDER BY at";'
+        "document.querySelector('.ask').requestSubmit()"
+    )
+    light.wait(lambda: "rows in" in light.text("main"), "the answer is there")
+    drawn(light)
+    assert light.complaints() == []
+    light.screenshot(SHOTS / "sql.png")
+    light.run(
+        "document.querySelector('#q').value = 'SELECT a b c';"
+        "document.querySelector('.ask').requestSubmit()"
+    )
+    light.wait(lambda: "ClickHouse says no" in light.text("main"), "what is wrong is said")
+    assert light.text("mark") == "c"
+    light.complaints()  # the 400 itself is one
+
+
+def test_the_runbook(page: PageThread, light: Browser) -> None:
+    light.go(page.url + "runbook#blind")
+    assert "Part of the stream was not seen" in light.text("#blind")
+    assert light.complaints() == []
