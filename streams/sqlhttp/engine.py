@@ -88,11 +88,13 @@ class Engine:
         watch.daemon = True
         watch.start()
         try:
+            checked, settings = self._checked(question)
+            form = guard.formatted(checked, question.format)
+            # Clients take from its column `readonly` which settings they may send at all.
+            readonly = 2 if checked.tables == {"system.settings"} else 1
             with contextlib.closing(Session(str(self._directory))) as session:
-                checked, settings = self._checked(session, question)
-                form = guard.formatted(checked, question.format)
-                if checked.tables == {"system.settings"}:
-                    return self._settings(question, checked, settings, form, began)
+                _run(session, statement(settings, self.limits, question.mark), "Null")
+                _run(session, f"SET readonly = {readonly}", "Null")
                 if cancelled.is_set():
                     raise SqlError(394, "Query was cancelled")
                 return _answered(session, checked.sql, form, question.parameters, began)
@@ -116,38 +118,22 @@ class Engine:
         while self._running and time.monotonic() < deadline:
             time.sleep(0.02)
 
-    def _checked(
-        self, session: Session, question: Question
-    ) -> tuple[guard.Checked, dict[str, str]]:
+    def _checked(self, question: Question) -> tuple[guard.Checked, dict[str, str]]:
+        """What the guard says, asked in a session that no setting of the query has touched."""
+
         def canonical(sql: str) -> str:
             asked = f"SELECT formatQuerySingleLine({literal(sql)})"
             return str(_run(session, asked, "TabSeparatedRaw").bytes().decode()).rstrip("\n")
 
         settings = accepted(question.settings, self.limits)
-        _run(session, statement({}, self.limits, question.mark), "Null")
-        draft = guard.draft(question.sql, canonical, self.limits)
-        settings |= draft.settings
-        _run(session, statement(settings, self.limits, question.mark), "Null")
-        _run(session, "SET readonly = 1", "Null")
-        drawn = _run(session, f"EXPLAIN AST {draft.sql}", "TabSeparatedRaw", question.parameters)
-        return guard.check(draft, drawn.bytes().decode().splitlines()), settings
-
-    def _settings(
-        self,
-        question: Question,
-        checked: guard.Checked,
-        settings: Mapping[str, str],
-        form: str,
-        began: float,
-    ) -> Answer:
-        """The table of settings, as a reader who may change settings sees it.
-
-        Clients take from its column `readonly` what they may send at all.
-        """
         with contextlib.closing(Session(str(self._directory))) as session:
-            _run(session, statement(settings, self.limits, question.mark), "Null")
+            _run(session, statement({}, self.limits, question.mark), "Null")
             _run(session, "SET readonly = 2", "Null")
-            return _answered(session, checked.sql, form, question.parameters, began)
+            draft = guard.draft(question.sql, canonical, self.limits)
+            explain = f"EXPLAIN AST {draft.sql}"
+            drawn = _run(session, explain, "TabSeparatedRaw", question.parameters)
+            lines = str(drawn.bytes().decode()).rstrip("\n").split("\n")
+        return guard.check(draft, lines), settings | draft.settings
 
     def _end(self, mark: str) -> None:
         with self._lock:

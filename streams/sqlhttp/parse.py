@@ -26,7 +26,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_CHILDREN = re.compile(r" \(children \d+\)\Z")
+_CHILDREN = re.compile(r" \(children (\d+)\)\Z")
 _ALIAS = re.compile(r" \(alias .*\)\Z", re.DOTALL)
 
 
@@ -74,22 +74,29 @@ def tokens(canonical: str) -> list[Token]:
 
 
 def tree(lines: Sequence[str]) -> Node:
-    """The tree that the lines of EXPLAIN AST draw by their indentation."""
-    path: list[Node] = []
+    """The tree that the lines of EXPLAIN AST draw by their indentation.
+
+    Raises:
+        SqlError: the drawing is not whole: every line says how many children it has.
+    """
+    path: list[tuple[Node, int]] = []
+    whole: list[tuple[Node, int]] = []
     for line in lines:
         text = line.lstrip(" ")
         depth = len(line) - len(text)
+        counted = _CHILDREN.search(text)
         kind, _, rest = _CHILDREN.sub("", text).partition(" ")
         node = Node(kind, _ALIAS.sub("", rest) if not rest.startswith("'") else rest)
         if depth > len(path) or (depth == 0) != (not path):
             raise SqlError(497, "the engine's reading of this query cannot be followed")
         del path[depth:]
         if path:
-            path[-1].children.append(node)
-        path.append(node)
-    if not path:
-        raise SqlError(62, "Empty query")
-    return path[0]
+            path[-1][0].children.append(node)
+        path.append((node, int(counted[1]) if counted else 0))
+        whole.append(path[-1])
+    if not whole or any(len(node.children) != count for node, count in whole):
+        raise SqlError(497, "the engine's reading of this query is not whole")
+    return whole[0][0]
 
 
 def clauses(found: Sequence[Token]) -> list[dict[str, str]]:

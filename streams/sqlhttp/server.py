@@ -69,6 +69,7 @@ class SqlServer:
             handle_signals=False,
             handler_cancellation=True,
             shutdown_timeout=1.0,
+            max_line_size=self._engine.limits.request,
         )
         await runner.setup()
         try:

@@ -20,7 +20,7 @@ from streams.sqlhttp.turns import Turns
 from streams.sqlhttp.wire import GREETING, content_type, encoding, greeting
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.readonly import read_only
-from tests.unit.test_sqlhttp_attacks import ATTACKS
+from tests.unit.sqlhttp_attacks import ATTACKS
 
 #: Categories of the engine's own documentation of which no function may stand on the list.
 CLOSED = ("AI", "Dictionary", "Embedded Dictionary", "Introspection", "Machine Learning")
@@ -122,16 +122,17 @@ def test_pulse_sql_refuses_them_too(sql: str) -> None:
 
 
 def test_the_tree_is_followed_line_by_line() -> None:
-    root = tree(["A (children 2)", " Function f (alias x) (children 1)", "  Literal 'a b'", " B"])
+    lines = ["A (children 2)", " Function f (alias x) (children 1)", "  Literal 'a b'", " B"]
+    root = tree(lines)
     assert [(n.kind, n.rest) for n, _ in root.walk()] == [
         ("A", ""),
         ("Function", "f"),
         ("Literal", "'a b'"),
         ("B", ""),
     ]
-    for lines in (["A", "B"], ["A", "   B"], [" A"]):
-        with pytest.raises(SqlError, match="followed"):
-            tree(lines)
+    for wrong in (["A", "B"], ["A (children 1)", "   B"], [" A"], [], lines[:3], lines[:1]):
+        with pytest.raises(SqlError, match="engine's reading"):
+            tree(wrong)
 
 
 def test_settings_clauses_are_read_from_canonical_text() -> None:
