@@ -18,15 +18,18 @@ from streams.features.fold import Fold
 from streams.lab.outcome import Hours, Outcome
 from streams.lab.population import START_MS
 from streams.lab.scenario import DAY, HOUR
-from streams.policy.model import Policy
+from streams.policy.budget import HOURS_AN_ALARM, LARGEST_P
+from streams.policy.model import COLD, Policy
+from streams.scoring.activity import CHANNELS, STANDINGS
 from streams.scoring.engine import Scoring
 from streams.scoring.record import DETECTORS
 
 __all__ = ["COLD_SHARE", "NEW_MINUTES", "Trace", "Untaught"]
 
-COLD_SHARE: Final = 1 / 3  # of the budget, as in the default policy
+COLD_SHARE: Final = 1 / 2  # of the budget, as in the default policy
+#: Of the budget, by standing: half of the cold channel's is for new accounts, half for returned.
+_SHARES: Final = (1.0 - COLD_SHARE, COLD_SHARE / 2, COLD_SHARE / 2)
 NEW_MINUTES: Final = 2 * DAY  # in which every account looks new
-_LARGEST_P: Final = 0.01  # above, the fold never alarms
 _FAR: Final = 1 << 40
 
 
@@ -67,14 +70,14 @@ class Trace:
     accounts: int
     p: dict[str, Hours] = field(init=False)
     combined: Hours = field(init=False)
-    cold: NDArray[np.bool_] = field(init=False)
+    standing: NDArray[np.int8] = field(init=False)
     active: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         shape = (self.hours, self.accounts)
         self.p = {d.NAME: np.full(shape, np.nan, np.float32) for d in DETECTORS}
         self.combined = np.full(shape, np.nan, np.float32)
-        self.cold = np.zeros(shape, np.bool_)
+        self.standing = np.zeros(shape, np.int8)
         self.active = np.zeros(shape, np.bool_)
 
     def follow(self, fold: Fold, row_of: NDArray[np.int64]) -> None:
@@ -85,7 +88,7 @@ class Trace:
             rows: NDArray[np.int64],
             p: NDArray[np.float64],
             evidence: NDArray[np.float64],
-            cold: NDArray[np.bool_],
+            standing: NDArray[np.int64],
             combined: NDArray[np.float64],
         ) -> None:
             hour = (hour_end_ms - START_MS) // (HOUR_MS) - 1
@@ -95,7 +98,7 @@ class Trace:
             for place, detector in enumerate(DETECTORS):
                 self.p[detector.NAME][hour, who] = p[:, place]
             self.combined[hour, who] = combined
-            self.cold[hour, who] = cold
+            self.standing[hour, who] = standing
             self.active[hour, who] = True
 
         fold.scoring.trace = told
@@ -104,28 +107,32 @@ class Trace:
         """Scores on the scale of budgets: how many false alarms would have to be allowed?
 
         As in the fold, a budget counts the hours of all known accounts, and its two channels share
-        it; a detector alone has all of it.
+        it; a detector alone has all of it, and each hour counts.
         """
         late = np.arange(self.hours)[:, None] >= np.maximum(outcome.first, NEW_MINUTES // HOUR)
         known = max(int(late.sum()), 1)
-        cold = self.cold & self.active & late
-        usual = self.active & ~self.cold & late
-        weight = np.where(
-            self.cold,
-            cold.sum() / known / COLD_SHARE,
-            usual.sum() / known / (1.0 - COLD_SHARE),
-        )
-        outcome.scores["pulse"] = _scores(self.combined, weight)
+        weight = np.empty(self.active.shape)  # hours of that standing, for each its budget is for
+        most = np.empty(self.active.shape)
+        for one in STANDINGS:
+            ours = self.standing == one
+            weight[ours] = (ours & self.active & late).sum() / known
+            most[ours] = LARGEST_P[CHANNELS[one]]
+        shares = np.array(_SHARES)[self.standing]
+        outcome.scores["pulse"] = _scores(self.combined, weight / shares / HOURS_AN_ALARM, most)
         outcome.p_values["pulse"] = _decades(self.combined)
         for name, p in self.p.items():
             scored = ~np.isnan(p)
-            outcome.scores[name] = _scores(p, np.full(p.shape, (scored & late).sum() / known))
+            if name in COLD:  # it has the whole cold channel, a half for each standing
+                outcome.scores[name] = _scores(p, weight * 2.0, most)
+            else:
+                hours = np.full(p.shape, (scored & late).sum() / known)
+                outcome.scores[name] = _scores(p, hours, np.full(p.shape, LARGEST_P["usual"]))
             outcome.p_values[name] = _decades(p)
 
 
-def _scores(p: Hours, weight: NDArray[np.float64]) -> Hours:
+def _scores(p: Hours, weight: NDArray[np.float64], most: NDArray[np.float64]) -> Hours:
     scores: Hours = (_decades(p) - np.log10(np.maximum(weight, 1e-12))).astype(np.float32)
-    return np.where(p > _LARGEST_P, np.float32(0.0), scores)
+    return np.where(p > most, np.float32(0.0), scores)
 
 
 def _decades(p: Hours) -> Hours:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from detectors.base import Detector
 from detectors.wording import amount, one_in
-from streams.policy.budget import LARGEST_P, Channel, Thresholds, thresholds
+from streams.policy.budget import HOURS_AN_ALARM, LARGEST_P, Channel, Thresholds, thresholds
 from streams.policy.explain_lists import group_lines, list_lines, number, span
 from streams.policy.model import SEVERITIES, Policy, channel_of
 from streams.policy.population import Population
@@ -22,6 +22,7 @@ from streams.policy.version import content
 __all__ = ["explained", "lines", "odds"]
 
 _CHANNELS: Final[tuple[Channel, ...]] = ("usual", "cold")
+_MOST: Final = LARGEST_P["usual"]
 
 
 def explained(
@@ -67,7 +68,7 @@ def _rare(policy: Policy, population: Population | None, channel: Channel) -> Th
     else:
         shift = population.account_hours_per_day * budget.shift_hours / 24.0
         found, scale = thresholds(budget, "usual", shift), 1.0
-    return Thresholds(min(found.high * scale, LARGEST_P), min(found.medium * scale, LARGEST_P))
+    return Thresholds(min(found.high * scale, _MOST), min(found.medium * scale, _MOST))
 
 
 def _channel(
@@ -86,7 +87,8 @@ def _channel(
         elif population is not None:
             per_day = allowed * population.accounts / 1000.0
         if per_day is not None and population is not None and shares and channel == "usual":
-            per_day = min(per_day, shares[severity] * population.account_hours_per_day)
+            hours = shares[severity] * population.account_hours_per_day
+            per_day = min(per_day, hours / HOURS_AN_ALARM)
         found[severity] = {
             "budget": allowed,
             "p_value": shares.get(severity),
@@ -128,9 +130,10 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     for severity in SEVERITIES:
         yield "  " + _budget_line(found, "usual", severity)
     yield from _together(found)
+    yield f"  (account-hours that alarm come in runs: {HOURS_AN_ALARM} of them are one alarm)"
     yield (
         "Accounts that are new, or back after a long silence, are judged against others like them, "
-        "with a budget of their own:"
+        "with a budget of their own, half of it for the new and half for the returned:"
     )
     for severity in SEVERITIES:
         yield "  " + _budget_line(found, "cold", severity)
@@ -186,9 +189,9 @@ def _together(found: Mapping[str, Any]) -> Iterator[str]:
     parts = found["channels"]["usual"].values()
     if all(part["per_day"] is not None for part in parts):
         yield f"  in all: at most {_frequency(sum(part['per_day'] for part in parts))}"
-    if sum(part["p_value"] or 0.0 for part in parts) >= LARGEST_P:
+    if sum(part["p_value"] or 0.0 for part in parts) >= _MOST:
         yield (
-            f"  Beware: the budget asks for more than {odds(LARGEST_P)} account-hours, and no "
+            f"  Beware: the budget asks for more than {odds(_MOST)} account-hours, and no "
             "threshold goes so far: what shows so often is ordinary."
         )
 

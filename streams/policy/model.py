@@ -42,8 +42,12 @@ __all__ = [
 SEVERITIES: Final[tuple[Severity, ...]] = ("high", "medium")
 #: Detectors that judge cold accounts, against the cold channel's own budget.
 COLD: Final = frozenset({"cold_start"})
-#: Of the weight in the cold channel, what its own detectors have; the others share the rest.
-COLD_SHARE: Final = 0.5
+#: Detectors that hold an account to its own traffic of late. A cold one has none, or none that
+#: still counts: how much is too much for it is the question of the cold channel's own detectors.
+_LATELY: Final = frozenset({"burst", "ramp"})
+#: Of the weight in the cold channel, what its own detectors have; the others share the rest, which
+#: in so small a channel holds them to about what they are held to in the usual one.
+COLD_SHARE: Final = 0.9
 _SHARES: Final = {"burst": 0.4, "cold_start": 1.0}
 _SHARE: Final = 0.1
 
@@ -65,8 +69,8 @@ class Budget:
     )
     high: float = _key("false alarms of severity high", 2.0, above=0, high=1000, hint=_ZERO)
     medium: float = _key("false alarms of severity medium", 8.0, above=0, high=1000, hint=_ZERO)
-    cold_high: float = _key("high, of the cold channel", 1.0, above=0, high=1000, hint=_ZERO)
-    cold_medium: float = _key("medium, of the cold channel", 4.0, above=0, high=1000, hint=_ZERO)
+    cold_high: float = _key("high, of the cold channel", 2.0, above=0, high=1000, hint=_ZERO)
+    cold_medium: float = _key("medium, of the cold channel", 8.0, above=0, high=1000, hint=_ZERO)
     shift_hours: float = _key("length of a shift, for pages_per_shift", 8.0, above=0, high=168)
 
 
@@ -235,13 +239,15 @@ class Policy:
     def combination(self, channel: Channel) -> dict[str, float]:
         """Weights by which evidence of one account is combined; by detector, 1 in all.
 
-        A cold account is judged by every detector, and above all by those of the cold channel.
+        A cold account is judged by the cold channel's detectors above all, and by the others but
+        those that would hold it to its traffic of late.
         """
         usual, cold = self.weights("usual"), self.weights("cold")
         if channel == "usual" or not cold:
             return usual
-        own = COLD_SHARE if usual else 1.0
-        return {name: weight * (1.0 - own) for name, weight in usual.items()} | {
+        others = {name: weight for name, weight in usual.items() if name not in _LATELY}
+        own, rest = (COLD_SHARE if others else 1.0), sum(others.values())
+        return {name: weight / rest * (1.0 - own) for name, weight in others.items()} | {
             name: weight * own for name, weight in cold.items()
         }
 

@@ -37,10 +37,12 @@ within seconds; one with a mistake in it is refused whole, and the policy before
 _SECTIONS = {
     "budget": """\
 The budget of false alarms. Every threshold follows from it, and none is written anywhere else.
-The unit is either false_alarms_per_1000_account_days (1,000 accounts active around the clock for a
-day) or pages_per_shift (on the whole platform). Severities add up: 2 high and 8 medium are 10 in
-all. The cold channel judges accounts that are new, or back after a long silence, against others
-like them; it has a budget of its own.""",
+The unit is either false_alarms_per_1000_account_days (1,000 accounts for a day, idle ones, too) or
+pages_per_shift (on the whole platform). Severities add up: 2 high and 8 medium are 10 in all. The
+cold channel judges accounts that are new, or back after a long silence, against others like them.
+It has a budget of its own, half of it for the new and half for the returned, for the same unit:
+1,000 account-days of all accounts, however few of them are cold. So the channels add up, too: 10
+and 10 are 20 in all.""",
     "incidents": "When an incident is over.",
     "coordination": """\
 Groups of accounts that act together: tied by what they share and by acting on it at the same

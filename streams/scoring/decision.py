@@ -17,7 +17,7 @@ from detectors.calibration import Population
 from detectors.combination import combine, discoveries
 from streams.policy.budget import Channel, Severity, Thresholds
 from streams.policy.model import Policy
-from streams.scoring.activity import Activity
+from streams.scoring.activity import CHANNELS, STANDINGS, USUAL, Activity
 from streams.scoring.populations import EVERYBODY, Populations
 from streams.scoring.record import DETECTORS
 
@@ -51,23 +51,30 @@ class Decider:
         self.policy = policy
         self.partitions = partitions
         self._weights = {channel: _weights(policy, channel) for channel in _CHANNELS}
+        self._heard = np.array([self._weights[channel] for channel in CHANNELS])
 
-    def thresholds(self, activity: Activity, channel: Channel) -> Thresholds:
+    def thresholds(self, activity: Activity, standing: int) -> Thresholds:
         """Largest p-values that alarm now."""
-        return activity.thresholds(self.policy.budget, channel, self.partitions)
+        return activity.thresholds(self.policy.budget, standing, self.partitions)
+
+    def largest(self, activity: Activity, detector: int) -> float:
+        """Largest p-value that alarms now, anywhere where this detector is heard."""
+        heard = [one for one in STANDINGS if self._heard[one, detector] > 0]
+        return max((self.thresholds(activity, one).medium for one in heard), default=0.0)
 
     def weight(self, channel: Channel) -> NDArray[np.float64]:
         """(detectors,) weights in the combination, which add up to 1."""
         return self._weights[channel]
 
-    def combined(self, p: NDArray[np.float64], cold: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def combined(self, p: NDArray[np.float64], standing: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n,) p-values of accounts from those of their detectors (n, detectors)."""
-        return np.where(cold, combine(p, self._weights["cold"]), combine(p, self._weights["usual"]))
+        cold, usual = combine(p, self._weights["cold"]), combine(p, self._weights["usual"])
+        return np.where(standing == USUAL, usual, cold)
 
     def decide(
         self,
         score: Any,
-        cold: NDArray[np.bool_],
+        standing: NDArray[np.int64],
         cohorts: Sequence[str],
         populations: Populations,
         activity: Activity,
@@ -76,27 +83,30 @@ class Decider:
     ) -> list[Verdict]:
         """Verdicts on accounts (rows of the record `score`) that are worth a line, in order.
 
-        `tested`: how many accounts were judged at this moment, for the false-discovery control;
+        `tested`: how many accounts were judged at this moment, for the false-discovery control,
+        which each standing has to itself: the many usual accounts must not drown the few others;
         `leads`: (n, detectors) whose evidence of the hour is that of this moment, which alone they
-        can explain.
+        can explain: an account for whom none of them speaks now was judged when they did.
         """
         names = list(cohorts) if any(cohorts) else None
         p = populations.p_values(score["evidence"], score["stratum"], names)
-        together = self.combined(p, cold)
-        limits = {
-            flag: self.thresholds(activity, "cold" if flag else "usual") for flag in (False, True)
-        }
-        medium = np.where(cold, limits[True].medium, limits[False].medium)
-        worth = np.flatnonzero(together <= WATCH * medium)
+        together = self.combined(p, standing)
+        limits = [self.thresholds(activity, one) for one in STANDINGS]
+        medium = np.array([limit.medium for limit in limits])[standing]
+        speaks = (leads & (self._heard[standing] > 0) & ~np.isnan(p)).any(axis=1)
+        worth = np.flatnonzero(speaks & (together <= WATCH * medium))
         if not len(worth):
             return []
         loud = worth[together[worth] <= medium[worth]]
-        kept = set(loud[discoveries(together[loud], tested, self.policy.fdr)].tolist())
+        kept = set()
+        for one in STANDINGS:
+            ours = loud[standing[loud] == one]
+            among = math.ceil(tested * activity.share(one))
+            kept |= set(ours[discoveries(together[ours], among, self.policy.fdr)].tolist())
         verdicts = []
         for place in worth.tolist():
-            flag = bool(cold[place])
-            channel: Channel = "cold" if flag else "usual"
-            severity = limits[flag].severity(float(together[place]))
+            channel = CHANNELS[standing[place]]
+            severity = limits[standing[place]].severity(float(together[place]))
             held = "" if place in kept else "false discoveries" if severity else "budget"
             lead, limit = self._lead(
                 p[place],

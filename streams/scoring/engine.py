@@ -17,7 +17,7 @@ from detectors import burst, cold_start, shape
 from detectors.base import HOUR_MS, Detector, Evidence, Explanation
 from detectors.calibration import Reference
 from streams.policy.model import Policy
-from streams.scoring.activity import Activity
+from streams.scoring.activity import USUAL, Activity
 from streams.scoring.cohorts import CohortNames
 from streams.scoring.decision import WATCH, Decider, Verdict
 from streams.scoring.hours import Hour, Hours
@@ -179,9 +179,7 @@ class Scoring:
         """
         if detector.CADENCE == "stride":
             return _STRIDE_GATE_P
-        return WATCH * max(
-            self.decider.thresholds(self.activity, channel).medium for channel in ("usual", "cold")
-        )
+        return WATCH * self.decider.largest(self.activity, _PLACE[detector.NAME])
 
     def decide(
         self,
@@ -198,7 +196,7 @@ class Scoring:
         rows = judged.rows[candidates].tolist()
         verdicts = self.decider.decide(
             records["score"],
-            self._cold(records, judged.now_ms),
+            self._standing(records, judged.now_ms),
             self.cohorts.of(rows, names, orgs),
             self.populations,
             self.activity,
@@ -233,8 +231,10 @@ class Scoring:
             )
         return detector.explain(name, state, inputs, judged.now_ms, parameters, verdict.limit)
 
-    def _cold(self, records: Any, now_ms: int) -> NDArray[np.bool_]:
-        return cold_start.is_cold(records[cold_start.NAME], now_ms, self.parameters(cold_start))
+    def _standing(self, records: Any, now_ms: int) -> NDArray[np.int64]:
+        """(n,) of `streams.scoring.activity`: usual, and cold start's strata after it."""
+        cold = cold_start.strata(records[cold_start.NAME], now_ms, self.parameters(cold_start))
+        return USUAL + 1 + cold
 
     def collect_hour(
         self,
@@ -259,15 +259,15 @@ class Scoring:
             quiet = ~(evidence[:, place] > 0)
             stratum[:, place] = np.where(quiet, now, stratum[:, place])
             evidence[:, place] = np.where(quiet, 0.0, evidence[:, place])
-        cold = self._cold(records, now_ms)
+        standing = self._standing(records, now_ms)
         cohorts = self.cohorts.of(rows.tolist(), names, orgs)
         if self.trace is not None:
             known = np.where(stratum >= 0, evidence, np.nan)
             p = self.populations.p_values(
                 known.astype(np.float32), np.maximum(stratum, 0).astype(np.uint8), cohorts
             )
-            self.trace(now_ms, rows, p, known, cold, self.decider.combined(p, cold))
-        self._hours.collect(self, score, Hour(evidence, stratum, cold, cohorts), now_ms)
+            self.trace(now_ms, rows, p, known, standing, self.decider.combined(p, standing))
+        self._hours.collect(self, score, Hour(evidence, stratum, standing, cohorts), now_ms)
 
     def end_hour(self, now_ms: int, known: int) -> None:
         """Learn what was collected of the clock hour that ends at `now_ms`."""

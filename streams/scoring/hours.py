@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors.base import HOUR_MS
 from detectors.hours import hour_of
-from streams.policy.budget import Channel
+from streams.scoring.activity import CHANNELS, STANDINGS
 from streams.scoring.record import DETECTORS
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Hour:
 
     evidence: NDArray[np.float64]
     stratum: NDArray[np.int64]
-    cold: NDArray[np.bool_]
+    standing: NDArray[np.int64]
     cohorts: list[str]
 
 
@@ -52,9 +52,9 @@ class Hours:
         score["alarmed_hour"] = np.where(alarmed & ~recent, number, before)
         evidence, stratum = np.nan_to_num(hour.evidence), hour.stratum.copy()
         for row in np.flatnonzero(alarmed & ~recent).tolist():
-            channel: Channel = "cold" if hour.cold[row] else "usual"
-            alpha = scoring.decider.thresholds(scoring.activity, channel).medium
-            weights = scoring.decider.weight(channel)
+            standing = int(hour.standing[row])
+            alpha = scoring.decider.thresholds(scoring.activity, standing).medium
+            weights = scoring.decider.weight(CHANNELS[standing])
             for place, detector in enumerate(DETECTORS):
                 if stratum[row, place] >= 0 and weights[place] > 0:
                     limit = scoring.populations.of(detector.NAME).limit(
@@ -62,7 +62,7 @@ class Hours:
                     )
                     evidence[row, place] = min(evidence[row, place], limit)
         stratum[recent] = -1
-        self._parts.append(Hour(evidence, stratum, hour.cold, hour.cohorts))
+        self._parts.append(Hour(evidence, stratum, hour.standing, hour.cohorts))
 
     def end(self, scoring: Scoring, now_ms: int, known: int) -> None:
         """Learn the hour that ends at `now_ms`; `known`: how many accounts there are in all."""
@@ -70,9 +70,10 @@ class Hours:
         if self.learned:
             scoring.populations.pass_hours(number - self.learned)
         self.learned = number
-        cold = sum(int(part.cold.sum()) for part in self._parts)
-        active = sum(len(part.cold) for part in self._parts)
-        scoring.activity.learn(known, active - cold, cold)
+        active = np.zeros(len(STANDINGS), np.int64)
+        for part in self._parts:
+            active += np.bincount(part.standing, minlength=len(STANDINGS))
+        scoring.activity.learn(known, active)
         large = scoring.cohorts.large(
             Counter(name for part in self._parts for name in part.cohorts)
         )

@@ -20,14 +20,14 @@ _FAILING_REQUESTS: Final = 5.0
 _OUTAGE_ACCOUNTS: Final = 3
 _OUTAGE_SHARE: Final = 0.03
 
-#: hour end (epoch ms), rows, p-values and evidence (n, detectors), whether cold, combined p.
+#: hour end (epoch ms), rows, p-values and evidence (n, detectors), standing, combined p.
 Trace = Callable[
     [
         int,
         NDArray[np.int64],
         NDArray[np.float64],
         NDArray[np.float64],
-        NDArray[np.bool_],
+        NDArray[np.int64],
         NDArray[np.float64],
     ],
     None,

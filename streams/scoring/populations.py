@@ -18,11 +18,16 @@ from numpy.typing import NDArray
 
 from detectors.base import Detector
 from detectors.calibration import Population, Reference
+from streams.policy.model import COLD
 from streams.scoring.record import DETECTORS
 
 __all__ = ["EVERYBODY", "Populations", "read_references"]
 
 EVERYBODY: Final = ""
+#: Account-hours that the reference counts for; those of cold accounts are so few, and so different
+#: from platform to platform, that what was seen here soon has to say more.
+_WEIGHT: Final = 2000.0
+_COLD_WEIGHT: Final = 100.0
 _COHORT_WEIGHT: Final = 500.0  # account-hours that everybody counts for in a cohort
 
 
@@ -43,7 +48,10 @@ class Populations:
         known = read_references() if references is None else references
         self._all = {
             detector.NAME: Population(
-                detector.STRATA, _fitting(known, detector), cluster=detector.CLUSTER
+                detector.STRATA,
+                _fitting(known, detector),
+                reference_weight=_COLD_WEIGHT if detector.NAME in COLD else _WEIGHT,
+                cluster=detector.CLUSTER,
             )
             for detector in DETECTORS
         }

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from streams.policy.budget import alpha, thresholds
+from detectors.base import all_detectors
+from streams.policy.budget import HOURS_AN_ALARM, alpha, thresholds
 from streams.policy.model import Budget, Policy, default_policy
 from tests.unit.policy_cases import DETECTORS, parsed
 
@@ -20,15 +21,15 @@ def ms(*when: int) -> int:
 
 def test_false_alarms_per_1000_account_days_become_a_p_value() -> None:
     budget = Budget(high=2, medium=8, cold_high=1, cold_medium=4)
-    assert alpha(budget, "high", "usual") == pytest.approx(2 / 24_000)
-    assert alpha(budget, "medium", "usual") == pytest.approx(8 / 24_000)
-    assert alpha(budget, "high", "cold") == pytest.approx(1 / 24_000)
-    assert alpha(budget, "medium", "cold") == pytest.approx(4 / 24_000)
+    assert alpha(budget, "high", "usual") == pytest.approx(2 * HOURS_AN_ALARM / 24_000)
+    assert alpha(budget, "medium", "usual") == pytest.approx(8 * HOURS_AN_ALARM / 24_000)
+    assert alpha(budget, "high", "cold") == pytest.approx(1 * HOURS_AN_ALARM / 24_000)
+    assert alpha(budget, "medium", "cold") == pytest.approx(4 * HOURS_AN_ALARM / 24_000)
 
 
 def test_pages_per_shift_are_spread_over_the_account_hours_of_the_shift() -> None:
     budget = Budget(unit="pages_per_shift", high=3, medium=6)
-    assert alpha(budget, "high", "usual", 30_000) == pytest.approx(1e-4)
+    assert alpha(budget, "high", "usual", 30_000) == pytest.approx(1e-4 * HOURS_AN_ALARM)
     assert alpha(budget, "high", "usual", 2) == 1.0, "a probability"
     for unknown in (math.nan, 0.0, -1.0):
         with pytest.raises(ValueError, match="account-hours of a shift"):
@@ -37,14 +38,14 @@ def test_pages_per_shift_are_spread_over_the_account_hours_of_the_shift() -> Non
 
 @pytest.mark.parametrize("unit", ["false_alarms_per_1000_account_days", "pages_per_shift"])
 def test_each_severity_pages_as_often_as_its_budget_says(unit: str) -> None:
-    """On honest account-hours, whose p-values are uniform."""
+    """On honest account-hours, whose p-values are uniform and of which a page takes a few."""
     budget = Budget(unit=unit, high=200, medium=800)  # type: ignore[arg-type]
     hours = 240_000
     limits = thresholds(budget, "usual", hours / 10)
     p_values = np.random.default_rng(7).uniform(size=hours)
     told = [limits.severity(p) for p in p_values]
-    assert told.count("high") == pytest.approx(2000, rel=0.1)
-    assert told.count("medium") == pytest.approx(8000, rel=0.1)
+    assert told.count("high") / HOURS_AN_ALARM == pytest.approx(2000, rel=0.1)
+    assert told.count("medium") / HOURS_AN_ALARM == pytest.approx(8000, rel=0.1)
 
 
 def test_a_threshold_belongs_to_its_severity_and_warming_up_to_none() -> None:
@@ -64,13 +65,15 @@ def test_shares_are_weights_among_the_enabled_detectors_of_a_channel() -> None:
     assert parsed("detectors.cold_start.enabled = false").weights("cold") == {}
 
 
-def test_a_cold_account_is_judged_by_all_and_above_all_by_the_cold_detectors() -> None:
-    assert default_policy(DETECTORS).combination("usual") == pytest.approx(
-        {"burst": 0.8, "ramp": 0.2}
+def test_a_cold_account_is_judged_by_all_but_those_that_need_traffic_of_late() -> None:
+    some = tuple(d for d in all_detectors() if d.NAME in ("burst", "ramp", "content", "cold_start"))
+    assert default_policy(some).combination("usual") == pytest.approx(
+        {"burst": 4 / 6, "ramp": 1 / 6, "content": 1 / 6}
     )
-    assert default_policy(DETECTORS).combination("cold") == pytest.approx(
-        {"burst": 0.4, "ramp": 0.1, "cold_start": 0.5}
+    assert default_policy(some).combination("cold") == pytest.approx(
+        {"content": 0.1, "cold_start": 0.9}
     )
+    assert default_policy(DETECTORS).combination("cold") == {"cold_start": 1.0}
     without = parsed("detectors.cold_start.enabled = false")
     assert sum(without.combination("cold").values()) == pytest.approx(1.0)
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from detectors import cold_start
 from detectors.base import Explanation
 from detectors.calibration import LEVELS, Reference
-from streams.policy.model import Allow, Budget, Policy, default_policy
-from streams.scoring.activity import Activity
+from streams.policy.budget import HOURS_AN_ALARM
+from streams.policy.model import Allow, Policy, default_policy
+from streams.scoring.activity import NEW, USUAL, Activity
 from streams.scoring.decision import Decider, Verdict
 from streams.scoring.engine import Scoring
 from streams.scoring.judged import Judged, in_outage
@@ -45,16 +47,22 @@ def score(**evidence: float) -> Any:
 
 
 def decide(
-    record: Any, policy: Policy | None = None, *, cold: bool = False, tested: int = 1
+    record: Any,
+    policy: Policy | None = None,
+    *,
+    cold: bool = False,
+    tested: int = 1,
+    activity: Activity | None = None,
+    leads: NDArray[np.bool_] | None = None,
 ) -> list[Verdict]:
     return Decider(policy or default_policy(), 1).decide(
         record,
-        np.full(len(record), cold),
+        np.full(len(record), NEW if cold else USUAL),
         [""] * len(record),
         decades(),
-        Activity(known=1000.0, usual=1000.0, cold=1000.0),
+        activity or Activity(known=1000.0, usual=1000.0, new=1000.0, returned=1000.0),
         tested,
-        np.ones((len(record), len(DETECTORS)), bool),
+        np.ones((len(record), len(DETECTORS)), bool) if leads is None else leads,
     )
 
 
@@ -64,9 +72,9 @@ def only(verdicts: list[Verdict]) -> Verdict:
 
 
 def test_severity_follows_the_budget() -> None:
-    # 2 of 24,000 account-hours may be high, 10 may alarm; burst has four tenths of that.
+    # Two alarms in 24,000 account-hours may be high, ten may be any; burst has four tenths of that.
     policy = default_policy()
-    share = policy.weights("usual")["burst"]
+    share = policy.weights("usual")["burst"] * HOURS_AN_ALARM
     high, medium = -np.log10(2 / 24_000 * share), -np.log10(10 / 24_000 * share)
     assert only(decide(score(burst=high + 0.05))).severity == "high"
     assert only(decide(score(burst=high - 0.05))).severity == "medium"
@@ -112,25 +120,38 @@ def test_cold_accounts_are_judged_by_their_own_channel() -> None:
     assert (verdict.channel, verdict.severity) == ("cold", "high")
 
 
+def test_how_a_cold_account_compares_with_its_traffic_of_late_is_not_asked() -> None:
+    assert decide(score(burst=9.0, ramp=9.0), cold=True) == []
+    assert only(decide(score(content=9.0), cold=True)).severity
+
+
+def test_an_account_speaks_through_what_is_heard_in_its_channel_now() -> None:
+    """What alarmed earlier in the hour alarmed then; the news is of a detector nobody asks here."""
+    leads = np.zeros((1, len(DETECTORS)), bool)
+    leads[0, PLACE["ramp"]] = True
+    assert decide(score(cold_start=6.0, ramp=3.0), cold=True, leads=leads) == []
+    leads[0, PLACE["content"]] = True
+    assert (
+        only(decide(score(cold_start=6.0, content=3.0), cold=True, leads=leads)).detector
+        == (PLACE["content"])
+    )
+
+
+def test_the_many_usual_accounts_do_not_drown_the_few_cold_ones() -> None:
+    few = Activity(known=1e5, usual=1e5, new=1000.0, returned=0.0)
+    weak = score(cold_start=3.0)
+    assert only(decide(weak, cold=True, tested=10_000, activity=few)).severity
+    assert only(decide(weak, cold=True, tested=1_000_000, activity=few)).held == (
+        "false discoveries"
+    )
+
+
 def test_many_weak_ones_at_once_are_held_for_false_discoveries() -> None:
     policy = default_policy()
     weak = -np.log10(9 / 24_000 * policy.weights("usual")["burst"])
     verdicts = decide(score(burst=weak), policy, tested=100_000)
     assert only(verdicts).held == "false discoveries"
     assert only(decide(score(burst=weak), policy.changed(fdr=1.0), tested=100)).severity
-
-
-def test_pages_per_shift_become_a_threshold() -> None:
-    budget = Budget(unit="pages_per_shift", high=1.0, medium=1.0, shift_hours=8.0)
-    activity = Activity(known=1e6, usual=24_000.0, cold=1.0, hours=24.0)
-    found = activity.thresholds(budget, "usual", 4)
-    assert found.high == pytest.approx(1 / (1000 * 8 * 4))
-    assert found.medium == pytest.approx(2 / (1000 * 8 * 4))
-
-
-def test_a_budget_counts_the_days_of_all_accounts() -> None:
-    found = Activity(known=1000.0, usual=250.0, cold=1.0).thresholds(Budget(), "usual", 1)
-    assert found.medium == pytest.approx(10 / 24_000 * 4)
 
 
 def one_account(policy: Policy) -> tuple[Scoring, Any]:
@@ -196,8 +217,8 @@ def test_who_was_there_when_the_watch_began_is_not_new() -> None:
         judged = scoring.tick(part, np.array([row]), sums, now_ms, ["a", "b"], ["", ""])
         scoring.observe_tick(judged)
         two[row] = part[0]
-    cold = cold_start.is_cold(two["cold_start"], start + 90_005_000, cold_start.Parameters())
-    assert cold.tolist() == [False, True]
+    stratum = cold_start.strata(two["cold_start"], start + 90_005_000, cold_start.Parameters())
+    assert stratum.tolist() == [-1, 0]
 
 
 def test_a_switched_off_detector_teaches_its_population_nothing() -> None:
@@ -242,10 +263,10 @@ def test_the_sentence_tells_the_rarity_of_the_detector_that_speaks() -> None:
     leads[0, PLACE["use_case"]] = True
     (verdict,) = Decider(default_policy(), 1).decide(
         record,
-        np.array([False]),
+        np.array([USUAL]),
         [""],
         decades(),
-        Activity(known=1000.0, usual=1000.0, cold=1000.0),
+        Activity(known=1000.0, usual=1000.0, new=1000.0, returned=1000.0),
         1,
         leads,
     )
