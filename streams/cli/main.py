@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "incidents": (
         "incidents",
         "incidents",
-        "What needs somebody: list, show, acknowledge, assign, resolve, label, silence.",
+        "What needs somebody, and what people say about it.",
     ),
     "policy": (
         "policy",
@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dashboards": (
         "dashboards",
         "dashboards",
-        "Grafana's boards and alert rules: build the files, or push them.",
+        "Grafana's boards and alert rules, as code.",
     ),
     "evaluate": (
         "evaluate",

@@ -279,10 +279,7 @@ def replay(
 def _factor(speed: str) -> float | None:
     if speed == "max":
         return None
-    try:
-        factor = float(speed)
-    except ValueError:
-        factor = 0.0
+    factor = float(speed) if speed.replace(".", "", 1).isdigit() else 0.0
     if not factor > 0:
         raise UsageError(f"--speed: expected max or a factor above 0, got {speed!r}")
     return factor

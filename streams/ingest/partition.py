@@ -1,8 +1,7 @@
 """One partition of `usage.events` on this worker: from fetched messages to stored findings.
 
-`prepare` decodes and judges a fetch without side effects; `commit` stores its events and letters,
-folds it, stores what was found, and last the marker from which another worker would go on. A crash
-anywhere in between is made good by `recover`.
+`prepare` judges a fetch without side effects; `commit` stores its events and letters, folds it and
+stores what was found, then the marker. A crash anywhere in between is made good by `recover`.
 """
 
 from __future__ import annotations
@@ -91,8 +90,7 @@ class Partition:
         letters = sorted(decoded.dead + letters, key=lambda letter: (letter.offset, letter.line))
         codes, names = word_codes(events, "account_id")
         identities = identity_hashes(hashes, codes, names)
-        kept = ~refused
-        kept &= first_of_each(identities, events, kept)
+        kept = ~refused & first_of_each(identities, events, ~refused)
         kept &= ~self._stored_before(identities, events, kept)
         counts.dead = len(letters)
         counts.duplicates = int(len(kept) - kept.sum() - refused.sum())
@@ -171,7 +169,7 @@ class Partition:
         before, started = self.fold.closed, time.perf_counter()
         found = self.fold.advance(self.watermark.value)
         counts.scoring_s = time.perf_counter() - started
-        counts.ticks = (self.fold.closed - before) // context.policy.tick_ms if before else 0
+        counts.ticks = bool(before) * (self.fold.closed - before) // context.policy.tick_ms
         counts.alerts = len(found.alerts)
         self._make_sure()
         if found:
@@ -291,7 +289,7 @@ class Partition:
         """Write a snapshot when it is time (or now); True when one was written."""
         if not at_once and time.monotonic() < self._snapshot_due:
             return False
-        if self.fold.closed and (self.snapshot is None or self.snapshot.tick < self.fold.closed):
+        if self.fold.closed > (0 if self.snapshot is None else self.snapshot.tick):
             self.snapshot = self._save()
         self._snapshot_due = time.monotonic() + self.context.snapshot_every_s
         return True

@@ -26,8 +26,8 @@ def told(budget: Budget) -> list[str]:
 def test_explain_says_how_rare_is_what_alarms_about_new_accounts() -> None:
     lines = list(told(Budget()))
     heading = next(n for n, line in enumerate(lines) if line.startswith("Accounts that are new"))
-    assert lines[heading + 1] == "  high: 1 per 1,000 account-days, 1 in 24,000 account-hours"
-    assert lines[heading + 2] == "  medium: 4 per 1,000 account-days, 1 in 6,000 account-hours"
+    assert lines[heading + 1] == "  high: 2 per 1,000 account-days, 1 in 9,231 account-hours"
+    assert lines[heading + 2] == "  medium: 8 per 1,000 account-days, 1 in 2,308 account-hours"
     loose = told(Budget(cold_high=1000.0))
     assert "  high: 1,000 per 1,000 account-days, 1 in 100 account-hours" in loose
 

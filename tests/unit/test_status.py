@@ -154,6 +154,7 @@ def test_lag_counts_messages_not_yet_stored(status: Status, part: Partition) -> 
             "watermark": part.watermark.value,
             "next_offset": part.marker,
             "accounts": 20,
+            "bytes": part.fold.accounts.state.nbytes,
         }
     ]
     assert seen["watermark"] == part.watermark.value
