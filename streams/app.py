@@ -7,6 +7,7 @@
                        |                                                    clusters
                        v                                                       v
                     findings ----------------> incidents --> alerts <-------findings
+                                                   \\--> notifier --> outbox --> channels
 
 A Faust app with two agents, of which the first takes a fetch at a time, and timers: heartbeats let
 event time pass in silent partitions, and the ends of the partitions are asked for the lag.
@@ -19,13 +20,14 @@ import contextlib
 import gc
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
 from faust.types import TP
 
+from streams.alerting.notify.agent import NotifierAgent
 from streams.coordination.agent import Coordination
 from streams.coordination.sender import Sender
 from streams.coordination.start import coordination
@@ -48,6 +50,8 @@ from streams.storage.retry import RetryingStore, Stopped
 __all__ = ["Worker", "policy_of"]
 
 _DAY_MS = 86_400_000
+#: Whoever holds this partition speaks for all: about the platform, and to people.
+_FIRST = 0
 #: A stop takes no longer than these together: the fetch under way, then the group.
 _FINISH_S, _LEAVE_S = 2.5, 2.0
 
@@ -78,9 +82,10 @@ class Worker:
         embedded: str = "",
         mode: str = "worker",
         partitions: Mapping[str, int] | None = None,
+        page: Callable[[], str] = str,
     ) -> None:
         """`partitions` of the topics of events and signals; a missing one of signals turns
-        coordination off."""
+        coordination off. `page` is the address of the local page, empty without one."""
         self.settings = settings
         #: Of the topic of events, on all workers together.
         self.partitions = (partitions or {}).get(settings.topic) or 1
@@ -110,6 +115,17 @@ class Worker:
                 context.now_ms,
             )
             self.status.platform = self.ingest.platform.incidents
+        self.notifier: NotifierAgent | None = None
+        if settings.time_mode == "live" and settings.notify:
+            self.notifier = NotifierAgent(
+                store,
+                lambda: self.policy_file.policy,
+                self.ingest.context.now_ms,
+                # As of the last second; the event loop alone may ask the consumer.
+                lambda: _FIRST in self.status.ends,
+                lambda: settings.console_url or page(),
+            )
+            self.status.notifications = self.notifier.counts
         self.coordination: Coordination | None = coordination(
             settings, store, self._stop, stream_id, partitions or {}, self.policy_file
         )
@@ -155,6 +171,8 @@ class Worker:
 
         @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
         async def on_revoked(_: PulseApp, revoked: set[TP], **__: Any) -> None:
+            gone = {tp.partition for tp in revoked if tp.topic == settings.topic}
+            self.status.ends = {n: end for n, end in self.status.ends.items() if n not in gone}
             await self.ingest.revoke(tp for tp in revoked if tp.topic == settings.topic)
 
         @app.timer(1.0)  # type: ignore[untyped-decorator]
@@ -210,8 +228,11 @@ class Worker:
 
     async def _insist(self, event: Any) -> None:
         """Take a fetch; what cannot be taken stops the worker, it is never skipped."""
+        told = self.status.counts.alerts
         try:
             await self.ingest.take(event.message.value)
+            if self.notifier is not None and self.status.counts.alerts > told:
+                self.notifier.wake()
         except (asyncio.CancelledError, Stopped):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, `failed` tells it
@@ -229,6 +250,10 @@ class Worker:
         """Next offset of each partition as the store has it; from any thread."""
         return self.ingest.markers()
 
+    def _close_notifier(self) -> None:
+        if self.notifier is not None:
+            self.notifier.close()
+
     async def start(self) -> None:
         """Join the group and work until `stop`."""
         # Batches make objects by the hundred thousand and hardly a cycle: collecting after every
@@ -238,17 +263,21 @@ class Worker:
         gc.set_threshold(100_000, 20, 100)
         if self.coordination is not None:
             self.coordination.start()
+        if self.notifier is not None:
+            self.notifier.start()
         self.app.finalize()
         await self.app.start()
 
     async def stop(self, *, snapshot: bool = True) -> None:
-        """Finish the fetch under way (at most some seconds), commit, leave."""
+        """Finish the fetch and the messages under way (at most some seconds), commit, leave."""
+        notified = asyncio.ensure_future(asyncio.to_thread(self._close_notifier))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_S):
                 await self.ingest.close(snapshot=snapshot and not self.failed.done())
                 if self.coordination is not None:
                     await asyncio.to_thread(self.coordination.close, snapshot=snapshot)
         self._stop.set()
+        await notified
         # Leaving the group takes a broker; without one there is nobody to take leave of.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_S):

@@ -23,7 +23,7 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import FaustError
 
 from dashboards.live.server import start_page
-from streams.alerting.people import People, perform
+from streams.alerting.notify.again import performed
 from streams.app import Worker
 from streams.broker import admin
 from streams.broker.embedded import PARTITIONS, EmbeddedProcess
@@ -73,8 +73,7 @@ class Running:
 
     async def act(self, message: Mapping[str, Any]) -> str:
         """Write what people decided (`streams.alerting.people`)."""
-        people = People(self.store, lambda: time.time_ns() // 1_000_000)
-        return await asyncio.to_thread(perform, people, message)
+        return await asyncio.to_thread(performed, self.store, _now_ms, message)
 
     async def wait(self) -> None:
         """Until somebody sets `stopping`; a worker that cannot go on raises its error here."""
@@ -108,7 +107,13 @@ async def running(settings: Settings, mode: str, *, page: bool = True) -> AsyncI
 
         def made() -> Worker:
             return Worker(
-                settings, store, stream_id, embedded=embedded, mode=mode, partitions=partitions
+                settings,
+                store,
+                stream_id,
+                embedded=embedded,
+                mode=mode,
+                partitions=partitions,
+                page=lambda: run.url,
             )
 
         run = Running(settings, made(), store, broker)
@@ -214,11 +219,14 @@ async def _serve_sql(
     def record(letters: list[str], by: str) -> None:
         record_retries(store, letters, by)
 
-    people = People(store, lambda: time.time_ns() // 1_000_000)
     path = Path(settings.data) / SOCKET_NAME
     await stack.enter_async_context(
-        serve(path, reader.text, record, lambda message: perform(people, message))
+        serve(path, reader.text, record, lambda message: performed(store, _now_ms, message))
     )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _say(line: str) -> None:

@@ -162,6 +162,7 @@ class Settings:
         "", "path", "Policy file (TOML): budgets, detectors, cohorts; empty uses the built-in one."
     )
 
+    notify: bool = _setting(True, "", "Send the notifications that the policy's routes ask for.")
     coordination: bool = _setting(
         True, "", "Look for groups of accounts that act together, across all partitions."
     )
@@ -170,6 +171,9 @@ class Settings:
     host: str = _setting("127.0.0.1", "address", "Address the local page listens on.")
     port: int = _setting(
         8470, "port", "Port of the local page; 0 takes a free one.", low=0, high=65535
+    )
+    console_url: str = _setting(
+        "", "url", "Address of the console in notifications; empty: the local page's own."
     )
     console_token: str = _setting(
         "", "", "Asked for by the local page where `host` is not loopback.", secret=True

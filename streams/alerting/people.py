@@ -8,7 +8,7 @@ sends the same words through the worker's socket (`perform`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from streams.errors import UsageError
 from streams.policy import globs
 from streams.storage.base import Store
 
-__all__ = ["ACTIONS", "LABELS", "Label", "People", "perform"]
+__all__ = ["ACTIONS", "LABELS", "Label", "People", "covering", "perform"]
 
 Label = Literal["true", "false", "unsure"]
 LABELS: Final[tuple[str, ...]] = get_args(Label)
@@ -144,14 +144,7 @@ class People:
 
     def silenced_by(self, account_id: str, org_id: str, kind: str, at_ms: int) -> str:
         """Id of a silence in force that covers this, empty when there is none."""
-        for one in self.silences(at_ms):
-            if (
-                globs.matches(tuple(one["accounts"]), account_id)
-                and globs.matches(tuple(one["orgs"]), org_id)
-                and globs.matches(tuple(one["kinds"]), kind)
-            ):
-                return str(one["suppression_id"])
-        return ""
+        return covering(self.silences(at_ms), account_id, org_id, kind)
 
     def _act(self, incident_id: str, action: str, by: str, owner: str = "", note: str = "") -> None:
         self._known(incident_id)
@@ -178,6 +171,18 @@ class People:
             else:
                 columns[name] = pa.array([value], pa.string())
         self._store.insert(table, pa.table(columns))
+
+
+def covering(silences: Iterable[Mapping[str, Any]], account_id: str, org_id: str, kind: str) -> str:
+    """Id of the first of these silences (`People.silences`) that covers this, else empty."""
+    for one in silences:
+        if (
+            globs.matches(tuple(one["accounts"]), account_id)
+            and globs.matches(tuple(one["orgs"]), org_id)
+            and globs.matches(tuple(one["kinds"]), kind)
+        ):
+            return str(one["suppression_id"])
+    return ""
 
 
 def perform(people: People, message: Mapping[str, Any]) -> str:

@@ -35,6 +35,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "incidents",
         "What needs somebody, and what people say about it.",
     ),
+    "notify": (
+        "notify",
+        "notify",
+        "Messages to people: test a channel, list what was sent, send again what was given up.",
+    ),
     "policy": (
         "policy",
         "policy",

@@ -256,6 +256,7 @@ def _size(found: Policy) -> str:
                 (found.cohorts, "cohort", "cohorts"),
                 (found.allow, "entry in the allow-list", "entries in the allow-list"),
                 (found.known_groups, "known group", "known groups"),
+                (found.channels, "channel", "channels"),
                 (found.routes, "route", "routes"),
             )
         ),

@@ -48,6 +48,7 @@ def differences(old: Policy, new: Policy) -> list[Difference]:
     found += _named("cohorts", old.cohorts, new.cohorts)
     found += _allow(old, new)
     found += _named("known_groups", old.known_groups, new.known_groups)
+    found += _named("channels", old.channels, new.channels)
     found += _named("routes", old.routes, new.routes)
     return found
 

@@ -47,6 +47,14 @@ def explained(
         "allow": [
             {**content(entry), "days_left": (entry.expires - today).days} for entry in policy.allow
         ],
+        "notification_channels": [
+            {
+                "name": channel.name,
+                "address": channel.whereabouts,
+                "routes": [r.name for r in policy.routes if r.channel == channel.name],
+            }
+            for channel in policy.channels
+        ],
         "routes": content(policy.routes),
     }
 

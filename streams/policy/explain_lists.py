@@ -41,7 +41,7 @@ def group_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def list_lines(found: Mapping[str, Any]) -> Iterator[str]:
-    """Cohorts, allow-list, known groups and routes."""
+    """Cohorts, allow-list, known groups, channels and routes."""
     yield (
         "Cohorts: none, everybody is judged with everybody." if not found["cohorts"] else "Cohorts"
     )
@@ -60,6 +60,11 @@ def list_lines(found: Mapping[str, Any]) -> Iterator[str]:
             f"  {entry['name']}: {_patterns(entry)}: {entry['reason']} ({entry['owner']}); "
             f"{_left(entry['days_left'])}"
         )
+    if found["notification_channels"]:
+        yield "Channels"
+    for channel in found["notification_channels"]:
+        routed = "" if channel["routes"] else "; beware: no route leads to it, it gets nothing"
+        yield f"  {channel['name']}: its address is in {channel['address']}{routed}"
     yield "Routes: none, alerts are stored and shown." if not found["routes"] else "Routes"
     for route in found["routes"]:
         severities = " and ".join(route["severities"]) or "all"

@@ -27,12 +27,12 @@ from streams.policy.model import (
     DetectorPolicy,
     IncidentPolicy,
     Policy,
-    Route,
     default_policy,
     known_kinds,
 )
 from streams.policy.parameters import parameters
 from streams.policy.problems import PolicyError, Problem, nearest
+from streams.policy.routes import Channel, Route
 
 __all__ = ["content_of", "load", "named_lines", "parse", "vocabulary"]
 
@@ -42,8 +42,11 @@ _MANY: Final[dict[str, type[Any]]] = {
     "cohorts": Cohort,
     "allow": Allow,
     "known_groups": KnownGroup,
+    "channels": Channel,
     "routes": Route,
 }
+#: Those that a store may have something to say about (`streams.policy.population`).
+_MATCHING: Final = ("cohorts", "allow", "known_groups", "routes")
 _TABLES: Final = ("detectors", "coordination", *_SINGLE, *_MANY)
 _TOP: Final = ("fdr",)
 _KNOWN: Final = (*_TOP, *_TABLES)
@@ -110,8 +113,8 @@ def named_lines(text: str) -> dict[str, int]:
     """Lines of the cohorts, excuses and routes of a valid file, by their titles."""
     content, lines = tomllib.loads(text), locate(text)
     return {
-        cls(**item).title: line_of(lines, (name, place))
-        for name, cls in _MANY.items()
+        _MANY[name](**item).title: line_of(lines, (name, place))
+        for name in _MATCHING
         for place, item in enumerate(content.get(name, []))
     }
 

@@ -19,8 +19,9 @@ from detectors.base import Detector, all_detectors
 from streams.policy import globs
 from streams.policy.budget import Channel, Severity
 from streams.policy.coordination import COORDINATED, CoordinationPolicy, KnownGroup
-from streams.policy.hours import Hours, hours_of, zone
 from streams.policy.keys import key as _key
+from streams.policy.routes import Channel as NotifyChannel
+from streams.policy.routes import Route
 from streams.policy.version import content_hash
 
 __all__ = [
@@ -162,37 +163,6 @@ class Allow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """Where alerts go. No two routes may send the same alert to different channels."""
-
-    name: str = _key("for people", some=True)
-    severities: tuple[str, ...] = _key("none named: all", (), known="severity")
-    kinds: tuple[str, ...] = _key("kinds of incident; none named: all", (), known="kind")
-    orgs: tuple[str, ...] = _key("patterns of organisation ids", (), some=True)
-    hours: str = _key("as 09:00-17:00, or over midnight 22:00-06:00; empty: always", "")
-    time_zone: str = _key("of the hours, as Europe/Berlin", "UTC", some=True)
-    channel: str = _key("the notification channel that gets them", some=True)
-
-    @property
-    def title(self) -> str:
-        """What a refusal calls it."""
-        return f"routes {self.name!r}"
-
-    def matches(self, severity: str, kind: str, org_id: str, at_ms: int) -> bool:
-        """An alert of this kind at this time (epoch ms) goes here."""
-        return (
-            (not self.severities or severity in self.severities)
-            and (not self.kinds or kind in self.kinds)
-            and globs.matches(self.orgs, org_id)
-            and self.span().hold(at_ms)
-        )
-
-    def span(self) -> Hours:
-        """Its hours; a ValueError where they are none (a loaded policy has none such)."""
-        return hours_of(self.hours, zone(self.time_zone))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Everything a person decides about alarms; `detectors` has an entry for every detector.
 
@@ -210,6 +180,7 @@ class Policy:
     cohorts: tuple[Cohort, ...] = ()
     allow: tuple[Allow, ...] = ()
     known_groups: tuple[KnownGroup, ...] = ()
+    channels: tuple[NotifyChannel, ...] = ()
     routes: tuple[Route, ...] = ()
     version: str = ""
 

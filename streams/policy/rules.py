@@ -20,7 +20,9 @@ from streams.policy import globs
 from streams.policy.coordination import SIGNALS, CoordinationPolicy
 from streams.policy.hours import Hours, hours_of, zone
 from streams.policy.locate import Path
-from streams.policy.model import DetectorPolicy, Route, channel_of
+from streams.policy.model import DetectorPolicy, channel_of
+from streams.policy.problems import nearest
+from streams.policy.routes import Route, channel_problems
 
 __all__ = ["Part", "broken", "coordination"]
 
@@ -55,7 +57,10 @@ def broken(
         if today is not None:
             yield from _expired(many[name], today)
     yield from _unique(many["known_groups"])
+    yield from _channels(many["channels"])
     yield from _unique(many["routes"])
+    if today is not None:  # a policy of the past may come from a program without channels
+        yield from _known_channels(many["routes"], many["channels"])
     spans = yield from _spans(many["routes"])
     yield from _overlaps(many["routes"], spans)
 
@@ -144,6 +149,23 @@ def _expired(parts: Sequence[Part], today: date) -> Found:
                 f"expired {last}, {days} day{'s' if days != 1 else ''} ago: remove the entry, or "
                 f"let {owner} renew it",
             )
+
+
+def _channels(parts: Sequence[Part]) -> Found:
+    yield from _unique(parts)
+    for part in parts:
+        if part.item is not None:
+            for name, sentence in channel_problems(part.item):
+                yield (*part.path, name) if name else part.path, sentence
+
+
+def _known_channels(routes: Sequence[Part], channels: Sequence[Part]) -> Found:
+    known = [part.values["name"] for part in channels if "name" in part.values]
+    for part in routes:
+        name = part.values.get("channel")
+        if name is not None and name not in known:
+            expected = nearest(name, known) if known else "no [[channels]] stand in this file"
+            yield (*part.path, "channel"), f"unknown channel {name!r}; {expected}"
 
 
 def _spans(parts: Sequence[Part]) -> Generator[tuple[Path, str], None, dict[Path, Hours]]:

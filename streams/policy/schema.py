@@ -24,9 +24,9 @@ from streams.policy.model import (
     DetectorPolicy,
     IncidentPolicy,
     Policy,
-    Route,
     default_policy,
 )
+from streams.policy.routes import Channel, Route
 from streams.policy.template import comments_of
 from streams.policy.version import content
 
@@ -78,6 +78,7 @@ def schema(detectors: Sequence[Detector] | None = None) -> Schema:
                     ("cohorts", Cohort),
                     ("allow", Allow),
                     ("known_groups", KnownGroup),
+                    ("channels", Channel),
                     ("routes", Route),
                 )
             },

@@ -61,6 +61,10 @@ must; an entry that has expired no longer counts, and a file with one is refused
     "known_groups": """\
 Known groups may act together, as a customer's own fleet does: they are shown with their owner and
 do not alarm, as long as every member of a cluster is one of them:""",
+    "channels": """\
+Channels are where messages go: chat, mail, pagers, web hooks, whatever Apprise speaks to. The
+address carries secrets and stands in an environment variable or in a file, never here. `pulse
+notify test NAME` tries one. Title and body are texts with fields in braces:""",
     "routes": """\
 Routes send alerts to notification channels. An empty list takes all; two routes must not send the
 same alert to different channels. Hours may run over midnight (22:00-06:00), empty is always:""",
@@ -97,6 +101,14 @@ orgs = ["org-example"]
 owner = "sales"
 reason = "one service behind forty accounts"
 expires = 2099-12-31
+""",
+    "channels": """\
+[[channels]]
+name = "on-call"
+url_env = "ON_CALL_ADDRESS"
+url_file = ""
+title = "[{severity}] {event}: {sentence}"
+body = "{sentence}\\nsince {since}, {chance}\\n{link}"
 """,
     "routes": """\
 [[routes]]
@@ -136,7 +148,7 @@ def written(policy: Policy, detectors: Sequence[Detector] = (), *, comments: boo
         lines += _table(detector, ("enabled", "share"), comments)
         lines += [f"[detectors.{toml_key(name)}.parameters]"]
         lines += _parameters(detector.parameters, comments)
-    for name in ("cohorts", "allow", "known_groups", "routes"):
+    for name in ("cohorts", "allow", "known_groups", "channels", "routes"):
         lines += ["", *_comment(_SECTIONS[name])] if comments else []
         if comments and not getattr(policy, name):
             lines += _verbatim(_EXAMPLES[name])

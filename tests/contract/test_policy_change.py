@@ -10,6 +10,7 @@ import pytest
 
 from streams.ingest.partition import Partition
 from streams.policy.watch import PolicyFile
+from streams.scoring.activity import USUAL
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
 from tests.support.bursts import END, burst_stream, heartbeat
@@ -95,7 +96,7 @@ def test_a_budget_of_pages_per_shift_is_shared_by_all_partitions_also_in_a_rebui
 
     def medium(partition: Partition) -> float:
         scoring = partition.fold.scoring
-        return scoring.decider.thresholds(scoring.activity, "usual").medium
+        return scoring.decider.thresholds(scoring.activity, USUAL).medium
 
     alone = medium(part)
     count = 8  # the topic has grown

@@ -15,9 +15,11 @@ from streams.policy.load import parse
 from streams.policy.model import Policy
 from streams.policy.problems import PolicyError
 
-__all__ = ["DETECTORS", "TODAY", "Parameters", "parsed", "refused"]
+__all__ = ["CHANNEL", "DETECTORS", "TODAY", "Parameters", "parsed", "refused"]
 
 TODAY = date(2026, 6, 15)
+#: A channel for routes to name, behind whatever stands before it.
+CHANNEL = "\n[[channels]]\nname = 'c'\nurl_env = 'C'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

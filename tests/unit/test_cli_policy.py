@@ -34,6 +34,9 @@ detectors = ["burst"]
 owner = "platform"
 reason = "load tests"
 expires = 2026-06-20
+[[channels]]
+name = "on-call"
+url_env = "ON_CALL"
 [[routes]]
 name = "day"
 severities = ["high"]
@@ -95,7 +98,7 @@ def test_check_of_a_right_policy(good: Path) -> None:
     assert line.startswith(f"{good}: a right policy, version ")
     assert line.endswith(
         f"{DETECTORS} of {DETECTORS} detectors, 1 cohort, 1 entry in the allow-list, "
-        "0 known groups, 1 route\n"
+        "0 known groups, 1 channel, 1 route\n"
     )
     assert answered("check", good, "--at", DAY)["ok"] is True
 

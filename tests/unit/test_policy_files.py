@@ -35,6 +35,11 @@ orgs = ["o"]
 owner = "me"
 reason = "r"
 expires = 2030-01-01
+[[channels]]
+name = "c"
+url_file = "/run/secrets/c"
+title = "{kind} \\u007f {{}}"
+body = "{sentence}\\n\\"{link}\\""
 [[routes]]
 name = "r"
 kinds = ["ramp"]
@@ -57,6 +62,7 @@ def test_the_examples_in_the_default_file_are_right() -> None:
     lines = [re.sub(r"^# (?=\[\[|\w+ = )", "", line) for line in default_file().splitlines()]
     policy = parse("\n".join(lines), "default.toml", today=date(2026, 1, 1))
     assert (len(policy.cohorts), len(policy.allow), len(policy.routes)) == (1, 1, 1)
+    assert [route.channel for route in policy.routes] == [one.name for one in policy.channels]
 
 
 def test_the_default_file_says_what_every_parameter_is() -> None:

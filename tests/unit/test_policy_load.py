@@ -10,9 +10,15 @@ import pytest
 from streams.policy.load import load
 from streams.policy.model import default_policy
 from streams.policy.problems import PolicyError
-from tests.unit.policy_cases import DETECTORS, TODAY, Parameters, parsed, refused
+from tests.unit.policy_cases import CHANNEL, DETECTORS, TODAY, Parameters, parsed, refused
 
 ROUTES = """
+[[channels]]
+name = "a"
+url_env = "A"
+[[channels]]
+name = "b"
+url_env = "B"
 [[routes]]
 name = "one"
 channel = "a"
@@ -144,23 +150,23 @@ def test_what_a_file_says_is_taken_and_the_rest_keeps_its_default() -> None:
             "4: allow #1.reason: expected a text that is not empty, got ''",
         ),
         (
-            "[[routes]]\nname = 'a'\nchannel = 'c'\nseverities = ['low']",
+            "[[routes]]\nname = 'a'\nchannel = 'c'\nseverities = ['low']" + CHANNEL,
             "4: routes #1.severities #1",
         ),
         (
-            "[[routes]]\nname = 'a'\nchannel = 'c'\nkinds = [\n'ramp',\n'brust']",
+            "[[routes]]\nname = 'a'\nchannel = 'c'\nkinds = [\n'ramp',\n'brust']" + CHANNEL,
             "6: routes #1.kinds #2: unknown kind 'brust'; did you mean 'burst'?",
         ),
         (
-            "[[routes]]\nname = 'a'\nchannel = 'c'\nhours = '9-17'",
+            "[[routes]]\nname = 'a'\nchannel = 'c'\nhours = '9-17'" + CHANNEL,
             "4: routes #1.hours: expected hours as 09:00-17:00 (over midnight: 22:00-06:00), got",
         ),
         (
-            "[[routes]]\nname = 'a'\nchannel = 'c'\nhours = '09:00-09:00'",
+            "[[routes]]\nname = 'a'\nchannel = 'c'\nhours = '09:00-09:00'" + CHANNEL,
             "4: routes #1.hours: start and end are the same minute",
         ),
         (
-            "[[routes]]\nname = 'a'\nchannel = 'c'\ntime_zone = 'Mars'",
+            "[[routes]]\nname = 'a'\nchannel = 'c'\ntime_zone = 'Mars'" + CHANNEL,
             "4: routes #1.time_zone: expected a time zone as Europe/Berlin or UTC, got 'Mars'",
         ),
     ],
@@ -223,7 +229,8 @@ def test_what_a_detector_refuses_is_blamed_on_the_parameter_it_names() -> None:
 def test_overlapping_routes_are_refused(one: str, two: str, shared: str) -> None:
     lines = refused(ROUTES.format(one, two))
     assert len(lines) == 1
-    second = ROUTES.format(one, two).splitlines().index("[[routes]]", 3) + 1
+    lines_of = ROUTES.format(one, two).splitlines()
+    second = lines_of.index("[[routes]]", lines_of.index("[[routes]]") + 1) + 1
     assert lines[0].startswith(f"{second}: routes #2: overlaps with routes #1 ('one'): ")
     assert lines[0].endswith(f"{shared} to 'a' and to 'b'")
 
@@ -246,7 +253,7 @@ def test_routes_that_never_meet_are_fine(one: str, two: str) -> None:
 
 
 def test_routes_to_one_channel_may_overlap() -> None:
-    assert len(parsed(ROUTES.format("", "").replace('"b"', '"a"')).routes) == 2
+    assert len(parsed(ROUTES.format("", "").replace('channel = "b"', 'channel = "a"')).routes) == 2
 
 
 def test_history_is_compared_with_no_day() -> None:

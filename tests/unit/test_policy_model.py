@@ -121,6 +121,12 @@ def test_an_excuse_ends_with_its_last_day() -> None:
 def test_routes_follow_the_clock_of_their_zone() -> None:
     policy = parsed(
         """
+        [[channels]]
+        name = "on-call"
+        url_env = "A"
+        [[channels]]
+        name = "night"
+        url_env = "B"
         [[routes]]
         name = "day"
         severities = ["high"]
@@ -172,7 +178,9 @@ def test_the_version_is_of_the_content_alone() -> None:
         "[detectors.burst]\nshare = 0.5",
         "[detectors.ramp]\nenabled = false",
         "[incidents]\nreopen_within_s = 60",
-        "[[routes]]\nname = 'a'\nchannel = 'c'",
+        "[[channels]]\nname = 'c'\nurl_env = 'D'\n[[routes]]\nname = 'a'\nchannel = 'c'",
+        "[[channels]]\nname = 'd'\nurl_env = 'D'",
+        "[[channels]]\nname = 'c'\nurl_env = 'C'\ntitle = '{kind}'",
     ],
 )
 def test_every_value_is_in_the_version(more: str) -> None:

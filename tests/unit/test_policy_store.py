@@ -168,6 +168,9 @@ accounts = ["acct-9"]
 owner = "me"
 reason = "r"
 expires = 2030-01-01
+[[channels]]
+name = "c"
+url_env = "C"
 [[routes]]
 name = "all"
 channel = "c"

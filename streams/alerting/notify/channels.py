@@ -1,41 +1,40 @@
 """Where messages go: Apprise speaks to Slack, mail, PagerDuty, web hooks and a hundred others.
 
-An address carries secrets, so it comes from the environment or a file, is read anew for every
-message (a rotated secret holds at once), and never stands in an error or a log.
+The last step of a message. An address carries secrets, so it comes from the environment or a file,
+is read anew for every message (a rotated secret holds at once), and neither it nor a part of it
+stands in an error or a log. Apprise takes half a second to import, so that waits for a message.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
-
-import apprise
+from types import ModuleType
+from typing import Any, Final
+from urllib.parse import quote, unquote_plus
 
 from streams.errors import PulseError
+from streams.policy.routes import Channel
 
-__all__ = ["Channel", "Deliver", "Letter", "NotDelivered", "deliver"]
+__all__ = ["Deliver", "Letter", "NotDelivered", "deliver", "problem"]
 
-#: Web hooks take headers; the identity lets a receiver drop what it has seen.
-_HEADERS: Final = ("json://", "jsons://", "xml://", "xmls://", "form://", "forms://")
-_TYPES: Final[Mapping[str, apprise.NotifyType]] = {
-    "high": apprise.NotifyType.FAILURE,
-    "medium": apprise.NotifyType.WARNING,
+_TYPES: Final = {"high": "failure", "medium": "warning"}
+#: What an address is given besides, by its scheme: web hooks and mails carry the message's identity
+#: in a header, so that a receiver can drop what it has seen; a pager keeps one page an incident.
+_IDENTITY: Final = "+Idempotency-Key={identity}"
+_BESIDES: Final = {
+    **dict.fromkeys(("json", "jsons", "xml", "xmls", "form", "forms"), _IDENTITY),
+    **dict.fromkeys(("mailto", "mailtos"), _IDENTITY),
+    "pagerduty": "dedup={incident}&action=map",
 }
-
-
-class Channel(Protocol):
-    """What is needed to know of a channel (`streams.policy.model.Channel`)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def url_env(self) -> str: ...
-    @property
-    def url_file(self) -> str: ...
+_SHORTEST_SECRET: Final = 3
+#: What the library says in the message under way, in whatever thread it says it.
+_heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
 
 
 class NotDelivered(PulseError):
@@ -47,6 +46,7 @@ class Letter:
     """What is delivered."""
 
     identity: str
+    incident: str
     title: str
     body: str
     severity: str
@@ -58,37 +58,100 @@ Deliver = Callable[[Channel, Letter], None]
 
 
 def deliver(channel: Channel, letter: Letter) -> None:
-    """Send; returns when the channel has taken it."""
-    address = _address(channel)
-    if address.startswith(_HEADERS):
-        address += ("&" if "?" in address else "?") + f"+Idempotency-Key={letter.identity}"
-    sender = apprise.Apprise()
-    if not sender.add(address):
-        raise NotDelivered(f"channel {channel.name}: its address is none that Apprise knows")
-    kind = _TYPES.get(letter.severity, apprise.NotifyType.INFO)
-    if letter.resolved:
-        kind = apprise.NotifyType.SUCCESS
-    with apprise.LogCapture(level=logging.WARNING) as log:
-        taken = sender.notify(body=letter.body, title=letter.title, notify_type=kind)
-        said = log.getvalue() if hasattr(log, "getvalue") else ""
+    """Send; returns when the channel has taken it.
+
+    Raises:
+        NotDelivered: there is no right address, or the channel did not take it.
+    """
+    library, address = _library(), _address(channel)
+    sender = library.Apprise()
+    sender.add(_service(channel, _with_identity(address, letter)))
+    kind = "success" if letter.resolved else _TYPES.get(letter.severity, "info")
+    said: list[str] = []
+    mark = _heard.set(said)
+    try:
+        taken = sender.notify(
+            body=letter.body,
+            title=letter.title,
+            notify_type=library.NotifyType(kind),
+            body_format=library.NotifyFormat.TEXT,  # so that names are escaped where HTML is sent
+        )
+    except Exception as error:  # noqa: BLE001 - a plugin's surprise, whose text may hold the address
+        raise NotDelivered(f"channel {channel.name}: {type(error).__name__} in Apprise") from None
+    finally:
+        _heard.reset(mark)
     if not taken:
-        reason = _without(address, said.strip().splitlines()[-1] if said.strip() else "")
-        raise NotDelivered(f"channel {channel.name}: {reason or 'the message was not taken'}")
+        reason = _without(address, said[-1]) if said else "the message was not taken"
+        raise NotDelivered(f"channel {channel.name}: {reason}")
+
+
+def problem(channel: Channel) -> str:
+    """Why nothing could be sent there, without sending anything; empty when nothing is wrong."""
+    try:
+        _service(channel, _address(channel))
+    except NotDelivered as error:
+        return str(error)
+    return ""
 
 
 def _address(channel: Channel) -> str:
     if channel.url_env:
-        address = os.environ.get(channel.url_env, "").strip()
-        where = f"the environment's {channel.url_env}"
+        address = os.environ.get(channel.url_env, "")
     else:
-        where = channel.url_file
         try:
-            address = Path(channel.url_file).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise NotDelivered(f"channel {channel.name}: {where}: {error.strerror}") from None
-    if not address:
-        raise NotDelivered(f"channel {channel.name}: {where} is empty")
-    return address
+            address = Path(channel.url_file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            said = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise NotDelivered(f"channel {channel.name}: {channel.url_file}: {said}") from None
+    if not address.strip():
+        raise NotDelivered(f"channel {channel.name}: {channel.whereabouts} is empty")
+    return address.strip()
+
+
+def _service(channel: Channel, address: str) -> Any:
+    """Apprise's object for exactly one address: two would be told twice when one of them fails."""
+    library = _library()
+    asset = library.AppriseAsset(
+        app_id="Usage Pulse", app_desc="Usage Pulse", app_url="", service_timeout=0
+    )
+    mark = _heard.set([])
+    try:
+        service = library.Apprise.instantiate(address, asset=asset)
+    finally:
+        _heard.reset(mark)
+    if service is None or len(address.split()) > 1:
+        expected = "expected one address that Apprise knows, as slack://... or mailto://..."
+        raise NotDelivered(f"channel {channel.name}: {channel.whereabouts}: {expected}")
+    return service
+
+
+def _with_identity(address: str, letter: Letter) -> str:
+    besides = _BESIDES.get(address.partition("://")[0].lower(), "")
+    if not besides or besides.partition("=")[0] in address:
+        return address  # its owner knows better
+    given = besides.format(identity=quote(letter.identity), incident=quote(letter.incident))
+    return f"{address}{'&' if '?' in address else '?'}{given}"
+
+
+@functools.cache
+def _library() -> ModuleType:
+    """Apprise, which from now on talks to us and to no log: its words may hold an address."""
+    import apprise
+
+    logger = logging.getLogger("apprise")
+    logger.propagate = False
+    logger.setLevel(logging.WARNING)
+    logger.addHandler(_Listener(logging.WARNING))
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # below, it names the paths it asks for
+    module: ModuleType = apprise
+    return module
+
+
+class _Listener(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep what is said for whoever sends."""
+        if (heard := _heard.get()) is not None:
+            heard.append(record.getMessage())
 
 
 def _without(address: str, text: str) -> str:
@@ -99,7 +162,8 @@ def _without(address: str, text: str) -> str:
 
 
 def _parts(address: str) -> set[str]:
-    rest = address.split("://", 1)[-1]
-    for letter in "/@:?&=":
+    rest = address.partition("://")[2]
+    for letter in "/@:?&=,;#+":
         rest = rest.replace(letter, " ")
-    return {part for part in rest.split() if len(part) > 3}
+    parts = {*rest.split(), *(unquote_plus(part) for part in rest.split())}
+    return {part for part in parts if len(part) > _SHORTEST_SECRET}

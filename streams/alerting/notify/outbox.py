@@ -8,12 +8,13 @@ last one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Literal
 
 import pyarrow as pa
 
 from streams.alerting.findings import identity
+from streams.errors import UsageError
 from streams.storage.base import Store
 
 __all__ = ["Message", "Outbox", "message_id"]
@@ -68,7 +69,9 @@ class Outbox:
         wanted = sorted(set(incidents))
         found: dict[str, list[Message]] = {name: [] for name in wanted}
         if wanted:
-            for message in self._read("incident_id IN {wanted}", {"wanted": wanted}):
+            # The inner SELECT spares FINAL the whole table.
+            these = "SELECT notification_id FROM notification_log WHERE incident_id IN {wanted}"
+            for message in self._read(f"notification_id IN ({these})", {"wanted": wanted}):
                 found[message.incident_id].append(message)
         return found
 
@@ -90,8 +93,33 @@ class Outbox:
                 columns[field.name] = pa.array(values, pa.uint32())
             else:
                 columns[field.name] = pa.array(values, pa.string())
-        token = identity("outbox", *((m.notification_id, m.version, m.state) for m in messages))
+        token = identity(
+            "outbox", *(f"{m.notification_id}:{m.version}:{m.state}" for m in messages)
+        )
         self._store.insert("notification_log", pa.table(columns), token)
+
+    def again(self, names: Sequence[str], failed: bool, now: int) -> list[Message]:
+        """Messages of these ids, or with `failed` all that were given up, due from now on.
+
+        Raises:
+            UsageError: one of them is not known, was sent, is being sent, or was silenced.
+        """
+        if failed:
+            found = self._read("state = 'failed'", {})
+        else:
+            found = self._read("notification_id IN {names}", {"names": sorted(set(names))})
+        known = {message.notification_id for message in found}
+        if missing := sorted(set(names) - known):
+            raise UsageError(f"notification {missing[0]}: there is none of this id")
+        for message in found:
+            if message.state not in ("failed", "due"):
+                said = f"is {message.state}; only what failed or waits can be sent again"
+                raise UsageError(f"notification {message.notification_id}: {said}")
+        due = [
+            replace(m, version=m.version + 1, state="due", attempts=0, next_at=now) for m in found
+        ]
+        self.write(due)
+        return due
 
     def counts(self, since: int) -> dict[str, int]:
         """Messages by state, made since then (epoch ms)."""
@@ -114,17 +142,15 @@ class Outbox:
             "ORDER BY made_at, notification_id",
             parameters or None,
         ).to_pylist()
-        return [
-            Message(
-                **{
-                    field.name: int(row[f"{field.name}_ms"])
-                    if field.name in _TIMES
-                    else _text(row[field.name])
-                    for field in fields(Message)
-                }
-            )
-            for row in rows
-        ]
+        return [_message(row) for row in rows]
+
+
+def _message(row: dict[str, Any]) -> Message:
+    values: dict[str, Any] = {
+        field.name: int(row[f"{field.name}_ms"]) if field.name in _TIMES else _text(row[field.name])
+        for field in fields(Message)
+    }
+    return Message(**values)
 
 
 def _text(value: Any) -> Any:
