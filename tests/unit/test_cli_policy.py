@@ -272,11 +272,7 @@ def test_diff_tells_everything_that_changes(good: Path) -> None:
             GOOD.replace("2026-06-20", "2026-07-20").replace('"platform"', '"me"'),
             ["allow: load-*: owner platform -> me, expires 2026-06-20 -> 2026-07-20"],
         ),
-        (
-            GOOD,
-            GOOD.replace("min_accounts = 2", "min_accounts = 9"),
-            ["cohorts: agencies: min_accounts 2 -> 9"],
-        ),
+        (GOOD, GOOD.replace("= 2\n", "= 9\n"), ["cohorts: agencies: min_accounts 2 -> 9"]),
         (GOOD, GOOD.replace("on-call", "night"), ["routes: day: channel on-call -> night"]),
         (GOOD, GOOD.replace('"day"', '"days"'), ["routes: day: gone: ", "routes: days: new: "]),
     ],
