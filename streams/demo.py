@@ -8,21 +8,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.resources import files
 from typing import Final
 
 from streams.replay import send
 from streams.runtime import Running
 from streams.scoreboard import Scoreboard
+from streams.settings import Settings
 from streams.traffic.batch import Batch
 from streams.traffic.pace import follow
-from streams.traffic.simulate.demo import HISTORY_HOURS, demo_spec
+from streams.traffic.simulate.demo import HISTORY_HOURS, STEADY_S, demo_spec
 from streams.traffic.simulate.engine import Simulation
 
-__all__ = ["demo_traffic"]
+__all__ = ["demo_settings", "demo_traffic"]
 
 _HISTORY_MS: Final = round(HISTORY_HOURS * 3_600_000)
 #: Real time begins so long after the first event is sent, so that most of the history is in.
 _HEAD_START_MS: Final = 20_000
+
+
+def demo_settings(settings: Settings) -> Settings:
+    """What the demonstration is run under, unless a policy is named."""
+    if not settings.policy:  # the built-in budget would wait for days before it trusted itself
+        policy = files("streams.policy").joinpath("demo.toml")
+        settings = replace(settings, policy=str(policy))
+    # The simulated past arrives in moments of five minutes: everybody would act together there.
+    return replace(settings, coordination_from=time.time() - STEADY_S + 60)
 
 
 def demo_traffic(run: Running, scoreboard: Scoreboard, seed: int, stop: Callable[[], bool]) -> None:

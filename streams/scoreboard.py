@@ -22,6 +22,10 @@ _FINDINGS: Final = """
 SELECT account_id, detector, kind, toUnixTimestamp64Milli(window_end) AS at, sentence
 FROM findings
 WHERE severity != '' AND window_end >= fromUnixTimestamp64Milli({since}, 'UTC')
+UNION ALL
+SELECT account_id, detector, kind, toUnixTimestamp64Milli(detected_at) AS at, sentence
+FROM alerts
+WHERE detector = 'coordination' AND detected_at >= fromUnixTimestamp64Milli({since}, 'UTC')
 ORDER BY at, detector
 """
 
@@ -67,7 +71,10 @@ class Scoreboard:
 
     def plant(self, truth: Sequence[TruthRow], start_ms: int) -> None:
         """The attacks there will be, and when real time begins (epoch ms)."""
-        self.planted = [Planted(row) for row in sorted(truth, key=lambda row: row.started_at)]
+        first: dict[str, TruthRow] = {}  # of a ring one member stands for all
+        for row in sorted(truth, key=lambda row: row.started_at):
+            first.setdefault(row.attack_id, row)
+        self.planted = [Planted(row) for row in first.values()]
         self._start_ms = start_ms
 
     async def follow(self, query: Query) -> None:

@@ -166,6 +166,13 @@ class Settings:
     coordination: bool = _setting(
         True, "", "Look for groups of accounts that act together, across all partitions."
     )
+    coordination_from: float = _setting(
+        0.0,
+        "Unix s",
+        "Event time from which on groups are looked for; 0: from the first event.",
+        low=0,
+        high=7_258_118_399,
+    )
 
     # page
     host: str = _setting("127.0.0.1", "address", "Address the local page listens on.")

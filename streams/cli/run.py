@@ -11,8 +11,6 @@ import signal
 import sys
 import threading
 from collections.abc import Coroutine
-from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +123,9 @@ def demo(
     _logging(settings)
     if fresh:
         _forget(Path(settings.data))
-    if not settings.policy:  # the built-in budget would wait for days before it trusted itself
-        settings = replace(settings, policy=str(files("streams.policy").joinpath("demo.toml")))
+    from streams.demo import demo_settings
+
+    settings = demo_settings(settings)
     _run(_demo(settings, seed, duration))
 
 

@@ -36,6 +36,7 @@ class SignalsContext:
     lease_s: float
     kinds: Mapping[str, str] = field(default_factory=lambda: KINDS)
     parameters: Parameters = Parameters().live()  # noqa: RUF009 - frozen
+    after_ms: int = 0  # what was done before is left out
     waiting_limit: int = 2_000_000  # signals kept in memory until their slot closes
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
 

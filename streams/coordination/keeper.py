@@ -65,8 +65,10 @@ class Keeper:
         now_ms: Callable[[], int],
         *,
         snapshot_every_s: float = 300.0,
+        after_ms: int = 0,
     ) -> None:
         self._store = store
+        self._after_ms = after_ms  # what was done before is no activity
         self._partitions = partitions
         self._policy = policy
         self._now_ms = now_ms
@@ -179,6 +181,7 @@ class Keeper:
         memory, story = self._memory, self._story
         parameters = parameters_of(policy)
         start = (slot - 1) // _HOUR_MS * _HOUR_MS - round(parameters.memory_s * 1000)
+        start = max(start, self._after_ms)
         found = memory.scored(self._store, parameters, start, slot)
         changes = memory.groups.follow(found.found, slot)
         story.changed(changes)

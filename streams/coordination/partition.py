@@ -52,7 +52,7 @@ class SignalsPartition:
         self.since = since
         self.sources = Sources(context.sources, context.replay, now)
         self.sources.heard(stored.heard(context.store, context.stream_id, {}), now)
-        self._stage = Stage(context.parameters)
+        self._stage = Stage(context.parameters, context.after_ms)
         self._reader = Reader(context, self.number, since, self._stage)
         self.last = Decision(since, 0, 0, "")
         self._snapshot = self._load_snapshot()

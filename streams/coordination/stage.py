@@ -78,13 +78,16 @@ class Closed(NamedTuple):
 class Stage:
     """Rings and the names of the accounts in them."""
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: Parameters, after_ms: int = 0) -> None:
+        self._after_ms = after_ms
         self.rings = Rings(parameters)
         self.names = Names()
         self.forgot = 0
 
     def actions(self, found: Signals) -> Actions:
-        """Signals as they wait, with the numbers of their accounts."""
+        """Signals as they wait, with the numbers of their accounts; none of before `after_ms`."""
+        if self._after_ms:
+            found = found.take(found.ts >= self._after_ms)
         numbers = self.names.numbers(found.names)
         return Actions(
             numbers[found.account] if len(found) else np.zeros(0, np.int64),

@@ -57,11 +57,18 @@ def coordination(
         snapshot_every_s=max(_MIN_SNAPSHOT_S, settings.snapshot_every),
         lease_s=settings.session_timeout / 3,
         kinds=rules.fields,
+        after_ms=round(settings.coordination_from * 1000),
     )
 
     def keeper() -> Keeper:
         from streams.coordination import keeper  # numba and igraph come with it
 
-        return keeper.Keeper(keepers, count, lambda: policy_file.policy, context.now_ms)
+        return keeper.Keeper(
+            keepers,
+            count,
+            lambda: policy_file.policy,
+            context.now_ms,
+            after_ms=context.after_ms,
+        )
 
     return Coordination(context, keeper, patient.interrupt)

@@ -155,7 +155,7 @@ def test_the_load_scales_the_whole_rate() -> None:
 def test_the_demo_shows_an_attack_within_a_minute_on_an_account_with_history() -> None:
     spec = demo_spec(START, seed=3, live_hours=0.1)
     kinds = {attack.kind for attack in demo_spec(START).attacks}
-    assert kinds == set(ATTACK_KINDS) - {"coordinated"}  # nobody looks for groups yet
+    assert kinds == set(ATTACK_KINDS)
     live_attacks = [attack for attack in spec.attacks if attack.start_ms >= START]
     assert 20_000 <= live_attacks[0].start_ms - START <= 40_000
     starts = np.array([attack.start_ms for attack in live_attacks])

@@ -19,13 +19,14 @@ from streams.traffic.simulate.population import BuiltInPopulation
 from streams.traffic.simulate.spec import Attack, AttackKind, SimulationSpec
 from streams.traffic.simulate.tokens import QUANTILES
 
-__all__ = ["DEMO_KINDS", "HISTORY_HOURS", "demo_spec"]
+__all__ = ["DEMO_KINDS", "HISTORY_HOURS", "STEADY_S", "demo_spec"]
 
 #: Long enough for every detector to know the accounts, and for one that was silent to be missed.
 HISTORY_HOURS: Final = 30.0
 _HOUR_MS = 3_600_000
 _GATHERED_MS = 300_000  # the past arrives every five minutes ...
-_STEADY_MS = 1_800_000  # ... but for its last half hour
+STEADY_S: Final = 1800  # ... but for its last half hour
+_STEADY_MS = 1000 * STEADY_S
 _SILENT_HOURS = 26.0  # of a dormant account, which was there as the history began
 _BETWEEN_S = (100.0, 140.0)
 #: Accounts that attacks are planted on, by size: enough traffic for shares of it to say something,
@@ -33,6 +34,7 @@ _BETWEEN_S = (100.0, 140.0)
 _ATTACKERS: Final = range(8, 40)
 #: Short answers are news from an account whose answers are long (tokens, median).
 _LONG_ANSWERS: Final = 64.0
+_RING: Final = 20  # members of a ring
 _MEDIAN: Final = int(np.searchsorted(QUANTILES, 0.5))
 
 
@@ -58,6 +60,8 @@ _PAST: Final = (
     _Plan("retry_abuse", 7200, 20, 30, before_s=1.4 * 3600),
     _Plan("dormant", 120, 1400, 1600, before_s=2400),
     _Plan("template_spam", 600, 60, 100, before_s=1500),
+    # A ring: its rounds a minute. Groups are looked for in the steady part of the past only.
+    _Plan("coordinated", 3000, 0.8, 1.2, before_s=1500),
     _Plan("new_account", 120, 1400, 1600, before_s=600),
 )
 # The first one is a burst: it is what a newcomer sees.
@@ -144,5 +148,6 @@ def _attack(rng: np.random.Generator, plan: _Plan, ms: int, account: int) -> Att
         start_ms=ms,
         length_s=plan.length_s,
         strength=float(rng.uniform(plan.low, plan.high)),
-        account=account,
+        account=None if plan.kind == "coordinated" else account,
+        members=_RING,
     )
