@@ -25,11 +25,13 @@ def _sums(rng: np.random.Generator, accounts: int) -> FloatArray:
 def _case(state: State, now_ms: int, rng: np.random.Generator, kind: str) -> Case:
     usual = _sums(rng, len(state))
     attack = usual.copy()
-    attack[:, 1, 0] += 3000.0  # this window alone, so that its threshold is the account's
+    # Five minutes, and so the hour, which is usually louder: the threshold is that of the five.
+    attack[:, 1, 0] += 3000.0
+    attack[:, 2, 0] = attack[:, 1, 0]
 
     def replace(inputs: Inputs, observed: FloatArray) -> dict[str, FloatArray]:
         sums = inputs["sums"].copy()
-        sums[:, 1, 0] = observed
+        sums[:, 1:, 0] = observed[:, None]
         return {"sums": sums}
 
     return Case(
