@@ -151,10 +151,10 @@ class Notifier:
         patience = round(policy.incidents.reopen_within_s * 1000)
         names = [channel.name for channel in policy.channels]
         self._tell(feed.over(patience, names, now), "resolved", now)
-        for message in self._outbox.unfinished():
-            known = self._due.get(message.notification_id)
-            if known is None or known.version < message.version:
-                self._due[message.notification_id] = message
+        # Others change it, too: somebody who sends again, or another worker that ends its turn.
+        stored = {message.notification_id: message for message in self._outbox.unfinished()}
+        own = self._flying | {message.notification_id for message in self._made}
+        self._due = stored | {name: self._due[name] for name in own & self._due.keys()}
         self.counts = self._outbox.counts(now - 86_400_000)
         self._looked = now
 

@@ -1,0 +1,17 @@
+"""The notifier under kill -9; `python -m tests.chaos.notify` does the same for longer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.notify import chaos
+
+
+@pytest.mark.slow
+def test_ten_kills_lose_nothing(tmp_path: Path) -> None:
+    verdict = chaos(10, tmp_path, seed=7)
+    assert verdict.lost == (), verdict.line()
+    assert verdict.confused == 0, verdict.line()
+    assert verdict.incidents >= 40, "the kills met no work"
