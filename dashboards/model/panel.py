@@ -18,8 +18,9 @@ COLUMNS = 24  # of a board's grid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """`about` is the text behind the question mark; the chart's text alternative begins with it.
+    """One panel. `about` is the text behind its question mark and begins its text alternative.
 
+    It is the query's sentence unless a panel says something else about the same query.
     `band` names two columns of the query, low and high: the usual range. `series` names the column
     that tells the lines apart, when the answer has one.
 
@@ -30,7 +31,7 @@ class Panel:
     title: str
     kind: Kind
     query: Query
-    about: str
+    about: str = ""
     width: int = 12
     height: int = 8
     series: str = ""
@@ -41,6 +42,7 @@ class Panel:
     empty: str = "Nothing in this range."  # what would appear
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "about", self.about or self.query.sentence)
         if not self.title.strip() or not self.about.strip():
             raise ValueError(f"panel {self.title!r} of {self.query.name}: needs title and about")
         if not 1 <= self.width <= COLUMNS:

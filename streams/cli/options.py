@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "json_option",
     "load_settings",
     "require_broker",
+    "speed_factor",
     "store_option",
 ]
 
@@ -76,6 +78,19 @@ def require_broker(settings: Settings) -> None:
     """The embedded broker lives inside `pulse up`; other processes need an address."""
     if not settings.broker:
         raise UsageError("no broker given: use --broker HOST:PORT or set PULSE_BROKER")
+
+
+def speed_factor(speed: str) -> float | None:
+    """How many times as fast as it happened; None for `max`, as fast as it goes."""
+    if speed == "max":
+        return None
+    try:
+        factor = float(speed)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < math.inf:
+        raise UsageError(f"--speed: expected max or a factor above 0, got {speed!r}")
+    return factor
 
 
 def as_json(value: object) -> str:

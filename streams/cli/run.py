@@ -25,6 +25,7 @@ from streams.cli.options import (
     json_option,
     load_settings,
     require_broker,
+    speed_factor,
     store_option,
 )
 from streams.cli.replay_view import ReplayView, summary_text
@@ -271,17 +272,8 @@ def replay(
     _logging(settings)
     from streams.replay import Plan
 
-    plan = Plan(files, trace_format, accounts, seed, _factor(speed))
+    plan = Plan(files, trace_format, accounts, seed, speed_factor(speed))
     _run(_replay(settings, plan, json_))
-
-
-def _factor(speed: str) -> float | None:
-    if speed == "max":
-        return None
-    factor = float(speed) if speed.replace(".", "", 1).isdigit() else 0.0
-    if not factor > 0:
-        raise UsageError(f"--speed: expected max or a factor above 0, got {speed!r}")
-    return factor
 
 
 async def _replay(settings: Settings, plan: Any, json_: bool) -> None:

@@ -7,18 +7,11 @@ is `detectors.series`, the reading `streams.cli.score_rows`.
 from __future__ import annotations
 
 import csv
-import io
-import os
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
-from streams.errors import UsageError
+from streams.cli.files import Line, opened_input, opened_output
 
 if TYPE_CHECKING:
     from _csv import Writer as CsvWriter
@@ -26,8 +19,6 @@ if TYPE_CHECKING:
     from streams.cli.score_rows import Rows
 
 __all__ = ["score"]
-
-PROGRESS_S = 0.5
 
 
 @click.command()
@@ -57,91 +48,19 @@ def score(source: str, output: str, counts: bool) -> None:
     from streams.cli.score_rows import read
 
     detector = SeriesDetector()
-    with _input(source) as (file, name, size), _output(output) as out:
+    with opened_input(source) as (file, name, size), opened_output(output) as out:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(("timestamp", "value", "score"))
-        progress = _Progress(file, size)
+        progress, done = Line("rows"), 0
+        progress.begin("scored")
         for rows in read(file, name, counts=counts):
             scores = detector.update(rows.times, rows.values)
             _write(writer, rows, scores.tolist())
-            progress.tell(len(scores))
+            done += len(scores)
+            progress.tell(done, file.tell() / size if size else None)
         progress.end()
 
 
 def _write(writer: CsvWriter, rows: Rows, scores: list[float]) -> None:
     texts = [f"{number:.9f}" for number in scores]
     writer.writerows(zip(rows.timestamps, rows.texts, texts, strict=True))
-
-
-class _Progress:
-    """One line on a terminal that is rewritten; nothing elsewhere."""
-
-    def __init__(self, file: IO[bytes], size: int) -> None:
-        self._file, self._size = file, size
-        self._rows = 0
-        self._started = self._told = time.monotonic()
-        self._shown = False
-
-    def tell(self, rows: int) -> None:
-        self._rows += rows
-        now = time.monotonic()
-        if not sys.stderr.isatty() or now - self._told < PROGRESS_S:
-            return
-        self._told, self._shown = now, True
-        share = f"{self._file.tell() / self._size:4.0%}  " if self._size else ""
-        rate = self._rows / max(now - self._started, 1e-9)
-        line = f"\r{share}{self._rows:,} rows, {rate:,.0f} rows/s "
-        click.echo(line, nl=False, err=True)
-
-    def end(self) -> None:
-        if self._shown:
-            click.echo("\r" + " " * 50 + "\r", nl=False, err=True)
-
-
-@contextmanager
-def _input(source: str) -> Iterator[tuple[IO[bytes], str, int]]:
-    """The open file, its name for messages, its size (0 when it has none)."""
-    if source == "-":
-        yield click.get_binary_stream("stdin"), "standard input", 0
-        return
-    try:
-        file = Path(source).open("rb")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise UsageError(f"{source}: cannot be read: {error.strerror}") from None
-    with file:
-        yield file, source, os.fstat(file.fileno()).st_size
-
-
-@contextmanager
-def _output(output: str) -> Iterator[IO[str]]:
-    """Text to `output`, which appears under its name only when all of it is there."""
-    if output == "-":
-        stdout = click.get_binary_stream("stdout")
-        out = _text(stdout)
-        try:
-            yield out
-            out.flush()
-        finally:
-            out.detach()
-        return
-    # A link stays a link; a pipe or a device is written to, never replaced.
-    path = Path(output).resolve()
-    special = path.exists() and not path.is_file()
-    part = path if special else path.with_name(path.name + f".{os.getpid()}.part")
-    try:
-        file = part.open("wb")
-    except OSError as error:
-        raise UsageError(f"option --output: {output}: {error.strerror}") from None
-    try:
-        with file, _text(file) as out:
-            yield out
-        if not special:
-            os.replace(part, path)
-    finally:
-        if not special:
-            part.unlink(missing_ok=True)
-
-
-def _text(file: IO[bytes]) -> io.TextIOWrapper:
-    # Cells are echoed as they came, even bytes that are no UTF-8.
-    return io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")

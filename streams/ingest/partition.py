@@ -1,7 +1,7 @@
 """One partition of `usage.events` on this worker: from fetched messages to stored findings.
 
-`prepare` judges a fetch without side effects; `commit` stores its events and letters, folds it and
-stores what was found, then the marker. A crash anywhere in between is made good by `recover`.
+`prepare` judges a fetch without side effects; `commit` stores its events and letters, folds it,
+stores what was found, and last the marker. A crash anywhere in between `recover` makes good.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ class Partition:
         letters = sorted(decoded.dead + letters, key=lambda letter: (letter.offset, letter.line))
         codes, names = word_codes(events, "account_id")
         identities = identity_hashes(hashes, codes, names)
-        kept = ~refused & first_of_each(identities, events, ~refused)
+        kept = ~refused
+        kept &= first_of_each(identities, events, kept)
         kept &= ~self._stored_before(identities, events, kept)
         counts.dead = len(letters)
         counts.duplicates = int(len(kept) - kept.sum() - refused.sum())
@@ -169,7 +170,8 @@ class Partition:
         before, started = self.fold.closed, time.perf_counter()
         found = self.fold.advance(self.watermark.value)
         counts.scoring_s = time.perf_counter() - started
-        counts.ticks = bool(before) * (self.fold.closed - before) // context.policy.tick_ms
+        if before:
+            counts.ticks = (self.fold.closed - before) // context.policy.tick_ms
         counts.alerts = len(found.alerts)
         self._make_sure()
         if found:
@@ -231,22 +233,18 @@ class Partition:
         return [item for item in batch.letters if (item.offset, item.line) not in self._letters]
 
     def _store_marker(self, batch: Batch, now_ms: int) -> None:
-        context, counts = self.context, batch.counts
-        moment = pa.timestamp("ms", "UTC")
-        row = {
-            "stream_id": pa.array([context.stream_id]),
-            "kafka_partition": pa.array([self.number], pa.uint32()),
-            "first_offset": pa.array([batch.first_offset], pa.uint64()),
-            "next_offset": pa.array([batch.next_offset], pa.uint64()),
-            "worker": pa.array([context.worker]),
-        }
-        times = {"watermark": self.watermark.value, "since": self.since, "stored_at": now_ms}
-        for name, ms in (times | {"broker_time": batch.broker_time}).items():
-            row[name] = pa.array([ms], pa.int64()).cast(moment)
-        for name in ("messages", "events", "stored", "duplicates", "dead", "late", "too_late"):
-            row[name] = pa.array([getattr(counts, name)], pa.uint64())
+        context = self.context
+        row = tables.marker_table(
+            batch,
+            context.stream_id,
+            context.worker,
+            self.number,
+            self.watermark.value,
+            self.since,
+            now_ms,
+        )
         token = f"{context.stream_id}:{self.number}:{batch.first_offset}:{batch.next_offset}:marker"
-        context.store.insert("ingest_log", pa.table(row), token)
+        context.store.insert("ingest_log", row, token)
         self.marker = batch.next_offset
         self._stored_at = time.monotonic()
         self.fresh = False
@@ -256,8 +254,10 @@ class Partition:
 
     def _maybe_rewind(self, ts: NDArray[np.int64]) -> None:
         """A replay that starts before everything known opens a timeline of its own."""
-        first, self._opened = not self._opened, self._opened or bool(len(ts))
-        if not (first and len(ts) and self.context.times.replay):
+        if self._opened or not len(ts):
+            return
+        self._opened = True
+        if not self.context.times.replay:
             return
         if int(ts[0]) >= self.watermark.value - self.context.late_limit_ms:
             return
@@ -289,7 +289,7 @@ class Partition:
         """Write a snapshot when it is time (or now); True when one was written."""
         if not at_once and time.monotonic() < self._snapshot_due:
             return False
-        if self.fold.closed > (0 if self.snapshot is None else self.snapshot.tick):
+        if self.fold.closed and (self.snapshot is None or self.snapshot.tick < self.fold.closed):
             self.snapshot = self._save()
         self._snapshot_due = time.monotonic() + self.context.snapshot_every_s
         return True

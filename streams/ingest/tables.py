@@ -14,8 +14,16 @@ from streams.alerting.findings import Finding
 from streams.alerting.incidents import Alert, Incident
 from streams.events.letters import DeadLetter, letter_id
 from streams.features.watermark import Counted
+from streams.ingest.batch import Batch
 
-__all__ = ["alert_table", "event_table", "finding_table", "incident_table", "letter_table"]
+__all__ = [
+    "alert_table",
+    "event_table",
+    "finding_table",
+    "incident_table",
+    "letter_table",
+    "marker_table",
+]
 
 _TIME = pa.timestamp("ms", "UTC")
 _WORDS = pa.map_(pa.string(), pa.float64())
@@ -67,6 +75,32 @@ def letter_table(
             "bytes": pa.array([letter.content for letter in letters], pa.binary()),
             "broker_time": _times(letter.broker_time for letter in letters),
             "arrived_at": _times(arrived_at for _ in letters),
+        }
+    )
+
+
+def marker_table(
+    batch: Batch,
+    stream_id: str,
+    worker: str,
+    partition: int,
+    watermark: int,
+    since: int,
+    stored_at: int,
+) -> pa.Table:
+    """The row of `ingest_log` that says a batch is stored whole; times in epoch ms."""
+    times = {"watermark": watermark, "since": since, "stored_at": stored_at}
+    counted = ("messages", "events", "stored", "duplicates", "dead", "late", "too_late")
+    return pa.table(
+        {
+            "stream_id": pa.array([stream_id]),
+            "kafka_partition": pa.array([partition], pa.uint32()),
+            "first_offset": pa.array([batch.first_offset], pa.uint64()),
+            "next_offset": pa.array([batch.next_offset], pa.uint64()),
+            "worker": pa.array([worker]),
+            **{name: _times([ms]) for name, ms in times.items()},
+            "broker_time": _times([batch.broker_time]),
+            **{name: pa.array([getattr(batch.counts, name)], pa.uint64()) for name in counted},
         }
     )
 

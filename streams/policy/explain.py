@@ -18,6 +18,7 @@ from streams.policy.explain_lists import group_lines, list_lines, number, span
 from streams.policy.model import SEVERITIES, Policy, channel_of
 from streams.policy.population import Population
 from streams.policy.version import content
+from streams.scoring.activity import NEW, Activity
 
 __all__ = ["explained", "lines", "odds"]
 
@@ -110,6 +111,9 @@ def _detector(policy: Policy, detector: Detector, population: Population | None)
     channel = channel_of(detector.NAME)
     weight = policy.combination(channel).get(detector.NAME, 0.0)
     rare = _rare(policy, population, channel) if own.enabled else None
+    if rare is not None and channel == "cold":
+        # As a running watch begins; it goes on with the account-hours it counts.
+        rare = Activity().thresholds(policy.budget, NEW, 1)
     defaults, values = detector.Parameters(), content(own.parameters)
     return {
         "name": detector.NAME,
@@ -220,6 +224,11 @@ def _detector_lines(detector: Mapping[str, Any], found: Mapping[str, Any]) -> It
             f"  alone alarms high when fewer than {odds(high)} account-hours of accounts like it "
             f"show as much, medium from {odds(medium)}"
         )
+        if detector["channel"] == "cold":
+            yield (
+                "  (as a new watch begins; the fewer active account-hours are of new accounts, the "
+                "less each must show)"
+            )
         often = _detector_frequency(detector, found)
         if often:
             yield f"  its part of the false alarms: at most {often}"

@@ -117,6 +117,8 @@ def test_wrong_usage_is_told_before_anything_starts(tmp_path: Path) -> None:
     for arguments, told in (
         (("--as", "morse"), "morse"),
         (("--speed", "soon"), "soon"),
+        (("--speed", "²"), "²"),
+        (("--speed", "inf"), "inf"),
     ):
         done = pulse("replay", file, "--data", data, *arguments)
         assert done.returncode == 2

@@ -11,6 +11,7 @@ from detectors.base import all_detectors
 from streams.policy.budget import thresholds
 from streams.policy.explain import explained, lines
 from streams.policy.model import Budget, default_policy
+from streams.scoring.activity import NEW, Activity
 
 TODAY = date(2026, 1, 1)
 
@@ -34,7 +35,8 @@ def test_explain_says_how_rare_is_what_alarms_about_new_accounts() -> None:
 
 def test_what_a_cold_detector_must_show_alone_follows_from_the_budget() -> None:
     (start,) = [part for part in answer(Budget())["detectors"] if part["name"] == "cold_start"]
-    found = thresholds(Budget(), "cold")
+    found = Activity().thresholds(Budget(), NEW, 1)
+    assert found.high > thresholds(Budget(), "cold").high  # new accounts are few
     assert start["alone"]["high"] == pytest.approx(start["weight"] * found.high)
     assert start["alone"]["medium"] == pytest.approx(start["weight"] * found.medium)
 
