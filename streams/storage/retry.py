@@ -15,13 +15,14 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from streams.errors import PulseError, StoreUnavailable
+from streams.errors import PulseError, StoreError, StoreUnavailable
 from streams.storage.base import Parameters, Store
 
 __all__ = ["Interrupted", "RetryingStore", "Stopped"]
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT_S = 0.05
+_STOPPED = "stopped before the store had taken everything; Kafka keeps the rest"
 T = TypeVar("T")
 
 
@@ -42,6 +43,7 @@ class RetryingStore:
         #: Set while a write that waits should be given up, because its partition goes.
         self.interrupt = threading.Event()
         self._stop = stop
+        self._closed = False
         self._longest_wait_s = longest_wait_s
 
     def query(self, sql: str, parameters: Parameters | None = None) -> pa.Table:
@@ -61,14 +63,15 @@ class RetryingStore:
         self._insist(lambda: self.store.insert(table, rows, token))
 
     def close(self) -> None:
-        """Close the store underneath."""
+        """Close the store underneath; a call that still runs in another thread is `Stopped`."""
+        self._closed = True
         self.store.close()
 
     def _insist(self, call: Callable[[], T]) -> T:
         wait = _FIRST_WAIT_S
         while True:
             if self._stop.is_set():
-                raise Stopped("stopped before the store had taken everything; Kafka keeps the rest")
+                raise Stopped(_STOPPED)
             if self.interrupt.is_set() and self.trouble:
                 raise Interrupted("the partition went to another worker")
             try:
@@ -76,6 +79,10 @@ class RetryingStore:
             except StoreUnavailable as error:
                 self.trouble = f"{error}; trying again"
                 _log.warning("%s in %.1f s", self.trouble, wait)
+            except StoreError:
+                if self._closed:
+                    raise Stopped(_STOPPED) from None
+                raise
             else:
                 self.trouble = ""
                 return result

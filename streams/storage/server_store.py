@@ -12,6 +12,8 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from socket import SHUT_RDWR
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -115,7 +117,7 @@ class ServerStore:
     def query(self, sql: str, parameters: Parameters | None = None) -> pa.Table:
         """Rows of a SELECT as one table."""
         client, text = self._client(), expand(sql, parameters)
-        batches = self._answer(lambda: list(client.batches(text)))
+        batches = self._answer(client, lambda: list(client.batches(text)))
         return readable(pa.Table.from_batches(batches)) if batches else pa.table({})
 
     def stream(self, sql: str, parameters: Parameters | None = None) -> Iterator[pa.RecordBatch]:
@@ -123,15 +125,16 @@ class ServerStore:
         client = self._connect()
         try:
             batches = client.batches(expand(sql, parameters))
-            while (batch := self._answer(lambda: next(batches, None))) is not None:
+            while (batch := self._answer(client, lambda: next(batches, None))) is not None:
                 yield from readable(pa.Table.from_batches([batch])).to_batches()
         finally:
-            client.disconnect()
+            with client.busy:
+                client.disconnect()
 
     def command(self, sql: str, parameters: Parameters | None = None) -> None:
         """Run a statement without a result."""
         client, text = self._client(), expand(sql, parameters)
-        self._answer(lambda: list(client.batches(text)))
+        self._answer(client, lambda: list(client.batches(text)))
         self._columns.clear()
 
     def insert(self, table: str, rows: pa.Table, token: str | None = None) -> None:
@@ -149,13 +152,13 @@ class ServerStore:
             settings["insert_deduplication_token"] = token
         sql = f"INSERT INTO {quoted(table)} ({names}) VALUES"
         client = self._client()
-        self._answer(lambda: client.insert(sql, rows, settings), what=f"insert into {table}")
+        self._answer(client, lambda: client.insert(sql, rows, settings), f"insert into {table}")
 
     def close(self) -> None:
-        """Close all connections, also those of other threads."""
+        """Close all connections; a call that another thread still waits for ends with an error."""
         self._closed = True
         for client in list(self._clients):
-            client.disconnect()
+            client.close()
 
     def _client(self) -> _ArrowClient:
         """The calling thread's own."""
@@ -166,7 +169,7 @@ class ServerStore:
 
     def _connect(self) -> _ArrowClient:
         if self._closed:
-            raise StoreError(f"{self.address}: the store is closed")
+            raise self._is_closed()
         client = _ArrowClient(**self._arguments)
         self._clients.add(client)
         return client
@@ -179,10 +182,17 @@ class ServerStore:
             self._columns[table] = columns
         return columns
 
-    def _answer(self, call: Callable[[], _Result], what: str = "") -> _Result:
-        """The result of `call`, with the driver's and the network's errors translated."""
+    def _is_closed(self) -> StoreError:
+        return StoreError(f"{self.address}: the store is closed")
+
+    def _answer(self, client: _ArrowClient, call: Callable[[], _Result], what: str = "") -> _Result:
+        """The result of `call` on `client`, the driver's and the network's errors translated."""
         try:
-            return call()
+            with client.busy:
+                if self._closed:
+                    client.disconnect()
+                    raise self._is_closed()
+                return call()
         except ServerException as error:
             if error.code in _AUTHENTICATION:
                 raise StoreError(f"wrong user or password for {self.address}") from None
@@ -192,6 +202,8 @@ class ServerStore:
                 ) from None
             raise failure(error.message, code=error.code, what=what) from None
         except (Error, OSError, EOFError) as error:
+            if self._closed:
+                raise self._is_closed() from None
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise StoreError(
                     f"{self.address}: its certificate is not signed by the expected authority"
@@ -243,6 +255,20 @@ class _ArrowClient(Client):  # type: ignore[misc]
         self.connections = deque([_ArrowConnection(**arguments)])
         del self.connection
         self.connection = self.get_connection()
+        #: Held during a call. The driver's `disconnect` is for the thread that made the call only:
+        #: two at once, and one finds the socket gone.
+        self.busy = threading.Lock()
+
+    def close(self) -> None:
+        """Disconnect; or end the call that another thread is in, which then disconnects itself."""
+        if self.busy.acquire(blocking=False):
+            try:
+                self.disconnect()
+            finally:
+                self.busy.release()
+        elif (socket := self.connection.socket) is not None:
+            with suppress(OSError):
+                socket.shutdown(SHUT_RDWR)
 
     def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Blocks of the result, the header (no rows, but the columns) first."""

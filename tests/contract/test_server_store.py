@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -114,6 +115,23 @@ def test_a_slow_server_is_given_up_on_after_the_timeout(
     server.orders()
     remote.insert("events", event_rows(10, seed=23), "slow")
     assert counts(remote) == (10, 10)
+
+
+def test_closing_ends_the_call_of_another_thread(
+    server: ServerProcess, remote: ServerStore
+) -> None:
+    server.orders(slow_insert=0.5)
+    rows = event_rows(1, seed=40)
+    for number in range(20):
+        store = ServerStore(server.url)
+        store.query("SELECT 1")
+        with ThreadPoolExecutor(1) as thread:
+            call = thread.submit(store.insert, "events", rows, f"closed-{number}")
+            time.sleep(0.02)
+            store.close()
+            error = call.exception(10)
+        assert type(error) is StoreError
+        assert str(error) == f"{store.address}: the store is closed"
 
 
 def test_what_was_stored_survives_kill_9_and_the_client_reconnects(tmp_path: Path) -> None:

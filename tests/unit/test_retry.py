@@ -178,3 +178,14 @@ def test_nothing_is_begun_after_a_stop_and_closing_closes() -> None:
     assert below.taken == []
     store.close()
     assert below.closed
+
+
+def test_a_call_cut_off_by_closing_is_a_stop_and_not_an_error() -> None:
+    class ClosedMeanwhile(Refusing):
+        def command(self, sql: str, parameters: Parameters | None = None) -> None:
+            store.close()
+            raise StoreError("the store is closed")
+
+    store = RetryingStore(ClosedMeanwhile(), threading.Event(), longest_wait_s=1.0)
+    with pytest.raises(Stopped):
+        store.command("SELECT 1")
