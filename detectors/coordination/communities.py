@@ -9,6 +9,7 @@ import igraph
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.coordination.kinds import MOST_KINDS
 from detectors.coordination.parameters import Parameters
 from detectors.coordination.score import AccountScores, PairScores
 
@@ -86,15 +87,20 @@ def decide(
     """What of `found` is a group: enough members are sure, and the others are bound to them.
 
     Sure is who has evidence `found`. Another stays with evidence `kept` and strong ties to two sure
-    members and to a fifth of them: a community takes in whoever hangs on one of its members.
+    members and to a fifth of them: a community takes in whoever hangs on one of its members. Those
+    ties must rest on at least half of the kinds of signal that tie the sure members to each other:
+    who has only the client in common with a ring that shares its text and network is no member.
     """
     evidence = accounts.evidence[np.searchsorted(accounts.account, found.account)]
     sure = evidence >= parameters.found
+    if not sure.any():
+        return Communities(found.account[:0], found.label[:0])
     size = np.bincount(found.label[sure], minlength=len(found) + 1)
     ties = _ties_to(found, sure, pairs, parameters.tie)
     others = size[found.label] - sure  # sure members beside itself
     needed = np.maximum(np.minimum(2, others), np.ceil(parameters.bound * others))
     stays = (evidence >= parameters.kept) & (ties >= needed)
+    stays &= sure | _alike(found, sure, pairs, parameters.tie)
     left = np.bincount(found.label[stays & sure], minlength=len(found) + 1)
     kept = stays & (left[found.label] >= parameters.members)
     label = found.label[kept]
@@ -106,14 +112,38 @@ def _ties_to(
     found: Communities, sure: NDArray[np.bool_], pairs: PairScores, tie: float
 ) -> NDArray[np.int64]:
     """By member, its strong ties to sure members of its own community."""
+    a, b, _ = _inside(found, pairs, tie)
     count = np.zeros(len(found), np.int64)
-    if not len(found):
-        return count
-    strong = pairs.score >= tie
-    a = np.searchsorted(found.account, pairs.account_a[strong])
-    b = np.searchsorted(found.account, pairs.account_b[strong])
-    inside = found.label[a] == found.label[b]  # the ends of a strong tie are in `found`
-    a, b = a[inside], b[inside]
     np.add.at(count, a[sure[b]], 1)
     np.add.at(count, b[sure[a]], 1)
     return count
+
+
+def _alike(
+    found: Communities, sure: NDArray[np.bool_], pairs: PairScores, tie: float
+) -> NDArray[np.bool_]:
+    """By member, whether its ties to the sure have half of the kinds most ties of those have."""
+    a, b, kinds = _inside(found, pairs, tie)
+    bits = (kinds[:, None] >> np.arange(MOST_KINDS, dtype=np.uint64) & np.uint64(1)).astype(bool)
+    groups = int(found.label.max()) + 1
+    both = sure[a] & sure[b]
+    count = np.bincount(found.label[a[both]], minlength=groups)
+    with_kind = np.zeros((groups, MOST_KINDS), np.int64)
+    np.add.at(with_kind, found.label[a[both]], bits[both])
+    usual = 2 * with_kind > count[:, None]
+    own = np.zeros((len(found), MOST_KINDS), bool)
+    np.logical_or.at(own, a[sure[b]], bits[sure[b]])
+    np.logical_or.at(own, b[sure[a]], bits[sure[a]])
+    expected = usual[found.label]
+    return np.asarray(2 * (own & expected).sum(axis=1) >= expected.sum(axis=1))
+
+
+def _inside(
+    found: Communities, pairs: PairScores, tie: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
+    """Strong ties within a community: the places of their ends in `found`, and their kinds."""
+    strong = pairs.score >= tie  # the ends of such a tie are in `found`
+    a = np.searchsorted(found.account, pairs.account_a[strong])
+    b = np.searchsorted(found.account, pairs.account_b[strong])
+    inside = found.label[a] == found.label[b]
+    return a[inside], b[inside], pairs.kinds[strong][inside]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from detectors.coordination.compiled import Int, compiled
 from detectors.coordination.kernel import place, weigh
 
-__all__ = ["ENTRY", "SLOT", "copy", "meet"]
+__all__ = ["ENTRY", "LEAST_WATCH_S", "SLOT", "copy", "exposure", "meet"]
 
 SLOT = np.dtype(
     [
@@ -28,7 +28,9 @@ SLOT = np.dtype(
     align=True,
 )
 ENTRY = np.dtype([("time", np.int64), ("account", np.uint32)])
-_Counts = NDArray[np.int64]  # [0] objects held, [1] entries taken from the arena's end
+#: [0] objects held, [1] entries taken from the arena's end, [2] time of the first action (ms)
+_Counts = NDArray[np.int64]
+LEAST_WATCH_S = 60.0
 
 
 @compiled
@@ -80,6 +82,20 @@ def _grow(
 
 
 @compiled
+def exposure(watched_s: float, horizon_s: float) -> float:
+    """Seconds that a count which halves every horizon stands for, after so long a watch.
+
+    A count of events at a constant rate, divided by this, is the rate from the first minute on; of
+    a long watch it is H / ln 2.
+
+    >>> [round(exposure(d * 86_400.0, 2 * 86_400.0) / 86_400.0, 2) for d in (0.1, 2, 20)]
+    [0.1, 1.44, 2.88]
+    """
+    watched = max(watched_s, LEAST_WATCH_S)
+    return float(horizon_s / math.log(2.0) * (1.0 - 0.5 ** (watched / horizon_s)))
+
+
+@compiled
 def meet(
     slots: NDArray[np.void],
     arena: NDArray[np.void],
@@ -109,6 +125,7 @@ def meet(
     found = 0
     for i in range(len(account)):
         now, own = time_ms[i], account[i]
+        counts[2] = min(counts[2], now)
         at = _find(slots, what[i])
         if slots[at]["count"] == 0:
             if counts[0] >= capacity:
@@ -144,7 +161,8 @@ def meet(
         slots[at]["actions"] = actions
         slots[at]["accounts"] = accounts
         slots[at]["last"] = max(slots[at]["last"], now)
-        rate = (actions - 1.0) * math.log(2.0) / horizon_s  # a second, in the long run
+        # A second, in the long run.
+        rate = (actions - 1.0) / exposure((now - counts[2]) * 0.001, horizon_s)
         for e in range(count):
             then = arena[start + e]["time"]
             other = np.int64(arena[start + e]["account"])

@@ -12,6 +12,7 @@ Times need not rise: a late action meets what is in the ring and replaces nothin
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ __all__ = ["Rings"]
 
 _CHUNK = 2048  # actions at a time: their meetings stay in the processor's cache
 _NEVER = np.iinfo(np.int64).min
+_NOT_YET = np.iinfo(np.int64).max
 
 
 def _size(slots: int) -> int:
@@ -39,7 +41,7 @@ class Rings:
         self._slots = np.zeros(_size(2 * _CHUNK), SLOT)
         self._arena = np.zeros(0, ENTRY)
         self._free = np.full(17, -1, np.int64)
-        self._counts = np.zeros(2, np.int64)
+        self._counts = np.array([0, 0, _NOT_YET])
 
     def __len__(self) -> int:
         return int(self._counts[0])
@@ -122,7 +124,7 @@ class Rings:
 
     def _rebuild(self, slots: int, since: int) -> None:
         fresh, arena = np.zeros(slots, SLOT), np.zeros(len(self._arena), ENTRY)
-        counts = np.zeros(2, np.int64)
+        counts = np.array([0, 0, self._counts[2]])
         ring_table.copy(self._slots, self._arena, since, fresh, arena, counts)
         self._slots, self._arena, self._counts = fresh, arena, counts
         self._free[:] = -1
@@ -134,13 +136,15 @@ class Rings:
         self._rebuild(_size(2 * (alive + _CHUNK)), since)
         self._arena = self._arena[: int(self._counts[1])].copy()
 
-    def dump(self) -> dict[str, NDArray[np.void]]:
+    def dump(self) -> dict[str, NDArray[Any]]:
         """The whole state as arrays."""
         self._rebuild(len(self._slots), _NEVER)
         held = self._slots[self._slots["count"] > 0]
-        return {"objects": held, "entries": self._arena[: int(self._counts[1])].copy()}
+        entries = self._arena[: int(self._counts[1])].copy()
+        return {"objects": held, "entries": entries, "started": self._counts[2:].copy()}
 
-    def load(self, state: Mapping[str, NDArray[np.void]]) -> None:
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Goes on where the dumped one stood."""
+        self._counts[2] = state["started"][0]
         self._slots, self._arena = state["objects"], state["entries"]
         self._rebuild(_size(2 * (len(self._slots) + _CHUNK)), _NEVER)

@@ -30,7 +30,6 @@ DETECTOR: Final = "coordination"
 _DAY_MS: Final = 86_400_000
 #: An object used by more accounts than so many times the members is a popular one.
 _POPULAR: Final = 10.0
-_MOST_OTHERS: Final = 2
 _SOON_MS, _SELDOM_MS = 60_000, 600_000
 #: log10 of a chance from which on timing shows nothing at all.
 _CALM: Final = -1.0
@@ -194,7 +193,7 @@ def judge(
         sentence=explain.sentence(
             len(members),
             what,
-            _others(what, parts, kinds, sets, len(members)),
+            explain.beside(what, parts, len(members)),
             near,
             numbers,
             float(10.0 ** max(found.log10, -300.0)),
@@ -245,26 +244,6 @@ def _chance(actions: Actions, ties: GroupTies, members: int) -> Chance:
         best.lagged,
         best.pool,
     )
-
-
-def _others(
-    what: explain.Shared,
-    parts: Sequence[explain.Shared],
-    kinds: Sequence[str],
-    sets: Sequence[Sequence[int]],
-    members: int,
-) -> list[explain.Shared]:
-    """Kinds beside the one that ties most, one of each set that goes together, the widest first."""
-    place = {kinds[kind]: number for number, one in enumerate(sets) for kind in one}
-    seen = {place.get(what.kind, -1)}
-    found = []
-    for part in sorted(parts, key=lambda one: -one.accounts[0] if one.accounts else 0):
-        if not part.accounts or part.accounts[0] < max(3, members // 10):
-            continue
-        if (own := place.get(part.kind)) is not None and own not in seen:
-            seen.add(own)
-            found.append(part)
-    return found[:_MOST_OTHERS]
 
 
 def _patience(actions: Actions, first_ms: int) -> int:

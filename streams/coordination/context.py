@@ -50,4 +50,4 @@ class SignalsContext:
         """Changes with everything that rings depend on."""
         given = self.parameters
         rings = given.ring, given.horizon_s, given.expected_limit, given.object_capacity
-        return identity("rings-1", *rings, self.kinds_text, self.partitions)
+        return identity("rings-2", *rings, self.kinds_text, self.partitions)

@@ -6,7 +6,7 @@ returned, so whoever runs it reads the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -22,6 +22,7 @@ __all__ = [
     "Closeness",
     "Numbers",
     "Shared",
+    "beside",
     "closeness",
     "joint_sql",
     "raster_sql",
@@ -60,6 +61,9 @@ _SHARES: Final = {
 #: A kind that says most to a person is named first, if it ties nearly as many.
 _ORDER: Final = ("template", "band", "payment", "end_user", "ip", "signup", "network", "user_agent")
 _NEARLY: Final = 0.6
+#: Two of these are one thing said twice.
+_SAME: Final = ({"template", "band"}, {"ip", "network"})
+_MOST_OTHERS: Final = 2
 _MOST: Final = 0.7  # of the weight of the coincidences
 
 
@@ -139,6 +143,11 @@ def shared(actions: Actions, near: Closeness) -> list[Shared]:
                 tuple(int(accounts[place]) for place in best),
             )
         )
+    return _telling(found, ties)
+
+
+def _telling(found: Sequence[Shared], ties: Mapping[str, int]) -> list[Shared]:
+    """What says most to a person first, of those that tie nearly as many as any."""
     most = max(ties.values(), default=0)
 
     def rank(one: Shared) -> tuple[bool, int, int]:
@@ -146,6 +155,16 @@ def shared(actions: Actions, near: Closeness) -> list[Shared]:
         return ties[one.kind] < _NEARLY * most, place, -ties[one.kind]
 
     return sorted(found, key=rank)
+
+
+def beside(what: Shared, parts: Sequence[Shared], members: int) -> list[Shared]:
+    """Of the kinds that are shared beside `what`, those that the sentence names."""
+    wide = [one for one in parts if one.accounts and one.accounts[0] >= max(3, members // 10)]
+    named = [what]
+    for one in _telling(wide, {one.kind: one.accounts[0] for one in wide}):
+        if not any(one.kind == other.kind or {one.kind, other.kind} in _SAME for other in named):
+            named.append(one)
+    return named[1 : _MOST_OTHERS + 1]
 
 
 def _joint(

@@ -58,7 +58,8 @@ def batch(actions: list[Action], parameters: Parameters) -> Batch:
     moments = Counter(account for account, _ in {(one[0], one[3]) for one in ordered})
     met: dict[Pair, list[Meeting]] = defaultdict(list)
     for signal in {one[1] for one in ordered}:
-        for pair, meeting in _meetings([o for o in ordered if o[1] == signal], parameters):
+        of_it = [one for one in ordered if one[1] == signal]
+        for pair, meeting in _meetings(of_it, ordered[0][3], parameters):
             met[pair].append(meeting)
     best = {pair: _best_of_each_object(all_of, parameters) for pair, all_of in met.items()}
     coincidences = {pair: _once_a_moment(held) for pair, held in best.items()}
@@ -111,8 +112,8 @@ def _weight(lag_s: float, horizon_s: float, given: Parameters) -> float:
     return float(math.log(horizon_s / (abs(lag_s) + 1)) ** given.kernel_power / given.kernel_scale)
 
 
-def _meetings(actions: list[Action], given: Parameters) -> list[tuple[Pair, Meeting]]:
-    """Of the actions on one object, in order of time."""
+def _meetings(actions: list[Action], started: int, given: Parameters) -> list[tuple[Pair, Meeting]]:
+    """Of the actions on one object, in order of time; the first of all was at `started`."""
     found = []
     latest: dict[int, int] = {}  # account -> its latest time; the `ring` latest accounts
     accounts = actions_on_it = np.float32(0)
@@ -126,7 +127,8 @@ def _meetings(actions: list[Action], given: Parameters) -> list[tuple[Pair, Meet
         half = 0.5 ** (idle_s / given.horizon_s)
         accounts = np.float32(accounts * half + (account not in latest))
         actions_on_it = np.float32(actions_on_it * half + 1)
-        rate = (actions_on_it - 1) * math.log(2) / given.horizon_s
+        halvings = max((now - started) / 1000, 60) / given.horizon_s
+        rate = (actions_on_it - 1) * math.log(2) / given.horizon_s / (1 - 0.5**halvings)
         before = now
         for other, then in latest.items():
             lag_s = (now - then) / 1000

@@ -80,10 +80,14 @@ def ring(
     *,
     jitter_s: float = 4.0,
     payment: int = 0,
+    first: int = 0,
 ) -> list[Action]:
-    """All members act within some seconds of each of `moments` (epoch ms) with its templates."""
+    """All members act within some seconds of each of `moments` (epoch ms) with its templates.
+
+    The first moment is number `first` of the ring's life, which says which template is pushed.
+    """
     found: list[Action] = []
-    for place, moment in enumerate(moments):
+    for place, moment in enumerate(moments, first):
         for number, name in enumerate(members):
             at = int(moment + rng.uniform(-jitter_s, jitter_s) * 1000)
             what = {"template": f"pill-{place % 4}", "ip_hash": f"ring-{name}"}
@@ -195,5 +199,5 @@ def ring_and_crowd(store: Store) -> Meetings:
     moments = START + np.linspace(0.1, 0.9, 10) * HOUR + rng.uniform(-60, 60, 10) * 1000
     actions = crowd(rng, 25, 1.2)
     actions += ring(rng, FIRST, moments.tolist(), payment=4)
-    actions += ring(rng, LATER, moments[5:].tolist())
+    actions += ring(rng, LATER, moments[5:].tolist(), first=5)
     return Meetings(store, store_events(store, actions))

@@ -6,7 +6,6 @@ import csv
 import gzip
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +19,8 @@ from detectors.coordination.rings import Rings
 from detectors.coordination.score import AccountScores, PairScores
 from detectors.coordination.stream import Judged, Stream
 from tests.property.test_coordination import same
+from tests.support.traces import trace_file
 
-_DATA = Path("/work/shared/data/coortweet_russian.csv.gz")
 _MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
 Rows = list[tuple[int, int, int]]  # account, object, time in ms
 
@@ -108,11 +107,10 @@ def test_a_viral_object_accuses_nobody_and_takes_no_memory() -> None:
     assert stream.nbytes < 40e6
 
 
-@pytest.mark.skipif(not _DATA.exists(), reason=f"the public data set {_DATA} is not here")
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["times", "accounts"])
 def test_shuffled_real_traffic_gives_no_group_in_twenty_seeds(what: str) -> None:
-    with gzip.open(_DATA, "rt", encoding="utf-8") as text:
+    with gzip.open(trace_file("coortweet_russian.csv.gz"), "rt", encoding="utf-8") as text:
         shares = list(csv.DictReader(text))
     columns = [
         np.unique([share[name] for share in shares], return_inverse=True)[1]
@@ -244,6 +242,24 @@ def test_actions_so_frequent_that_others_are_due_anyway_do_not_meet() -> None:
     assert np.abs(met[0.05].time_a - met[0.05].time_b)[-100:].max() <= 8000
 
 
+def test_what_is_popular_is_known_from_the_first_hour_of_the_watch_on() -> None:
+    draw = np.random.default_rng(2)
+    rows = [(int(draw.integers(100)), 1, t * 1000) for t in range(3600)]
+    table = np.array(rows, np.int64)
+    rings = Rings(Parameters().live())
+
+    def meet(rows: NDArray[np.int64]) -> Meetings:
+        kinds = np.zeros(len(rows), np.uint8)
+        return rings.meet(rows[:, 0], rows[:, 1].astype(np.uint64), kinds, rows[:, 2])
+
+    meet(table[:1800])
+    going_on = Rings(Parameters().live())
+    going_on.load(rings.dump())
+    rings = going_on
+    later = meet(table[1800:])
+    assert np.abs(later.time_a - later.time_b).max() <= 1000, "another comes every second anyway"
+
+
 def test_two_rings_with_a_thin_bridge_are_two_groups_and_hysteresis_decides() -> None:
     ties = [(a, b, 3.0) for g in (0, 10) for a in range(g, g + 5) for b in range(a + 1, g + 5)]
     ties.append((4, 10, 0.8))
@@ -263,6 +279,26 @@ def test_two_rings_with_a_thin_bridge_are_two_groups_and_hysteresis_decides() ->
     assert decide(found, accounts, scores, given).account.tolist() == [0, 1, 2, 3]
     none = Communities(np.zeros(0, np.int64), np.zeros(0, np.int64))
     assert len(decide(none, accounts, scores, given)) == 0
+
+
+def test_who_has_only_the_popular_kind_in_common_with_a_ring_is_no_member() -> None:
+    client, text, network = 1, 2, 4
+    ties = [(a, b, 3.0, client | text | network) for a in range(5) for b in range(a + 1, 5)]
+    ties += [(a, 5, 1.0, client) for a in range(5)]
+    ties += [(a, 6, 1.0, client | text) for a in range(5)]
+    a, b, v, kinds = (np.array(column) for column in zip(*sorted(ties), strict=True))
+    nothing, times = np.zeros(len(a)), np.zeros(len(a), np.int64)
+    scores = PairScores(
+        a, b, v, v, nothing, nothing, times + 3, kinds.astype(np.uint64), times, times
+    )
+    evidence = np.array([12.0] * 5 + [6.0, 6.0])
+    zeros = np.zeros(7)
+    accounts = AccountScores(
+        np.arange(7), evidence, evidence, zeros, zeros, np.full(7, 9, np.int64)
+    )
+    given = Parameters(tie=0.75, found=9.0, kept=4.5, members=3)
+    found = Communities(np.arange(7), np.zeros(7, np.int64))
+    assert decide(found, accounts, scores, given).account.tolist() == [0, 1, 2, 3, 4, 6]
 
 
 def test_accounts_with_two_moments_score_nothing() -> None:
