@@ -208,6 +208,7 @@ class Worker:
         )
         self.ingest.publish = sender.publish
         self.status.coordination = lambda: agent.status() | sender.status()
+        self.status.groups = agent.groups
 
         @app.agent(signals, name="signals")  # type: ignore[untyped-decorator]
         async def meet(stream: Any) -> None:

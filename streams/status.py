@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -47,6 +47,7 @@ class Status:
         #: Messages of the outbox by state; empty where this worker sends none.
         self.notifications: Callable[[], Mapping[str, int]] = dict
         self.coordination: Callable[[], dict[str, Any]] = dict  # empty when it is off
+        self.groups: Callable[[], Sequence[tuple[Incident, frozenset[str]]]] = list  # of clusters
         self.gaps: Callable[[], list[Gap]] = list
         self.partitions: Callable[[], Mapping[int, Partition]] = dict
         self._lock = threading.Lock()
@@ -129,7 +130,7 @@ class Status:
             "coordination": self.coordination(),
             "partitions": [self._partition(part) for _, part in sorted(parts.items())],
             "hottest": _hottest(parts),
-            "incidents": _incidents(parts, self.platform()),
+            "incidents": _incidents(parts, self.platform(), self.groups()),
             "gaps": [
                 {"started_at": g.started_at, "ended_at": g.ended_at, "sentence": g.sentence}
                 for g in self.gaps()
@@ -158,12 +159,25 @@ def _quantiles(ordered: list[float]) -> dict[str, float] | None:
     }
 
 
-def _incidents(parts: Mapping[int, Partition], platform: list[Incident]) -> list[dict[str, Any]]:
-    """Open incidents, then the recently resolved, newest first."""
+def _incidents(
+    parts: Mapping[int, Partition],
+    platform: list[Incident],
+    groups: Sequence[tuple[Incident, frozenset[str]]],
+) -> list[dict[str, Any]]:
+    """Open incidents, then the recently resolved, newest first.
+
+    What a member of an open cluster does on its own bears the cluster's incident as `part_of`.
+    """
     found: list[Incident] = [
         item for part in parts.values() for item in list(part.fold.incidents.by_account.values())
     ]
-    found += platform
+    found += platform + [item for item, _ in groups]
+    whole = {
+        account: item.incident_id
+        for item, members in groups
+        if item.state != "resolved"
+        for account in members
+    }
     found.sort(key=lambda item: (item.state == "resolved", -item.started_at, item.account_id))
     return [
         {
@@ -182,6 +196,7 @@ def _incidents(parts: Mapping[int, Partition], platform: list[Incident]) -> list
             "p_value": item.p_value,
             "window_s": item.window_s,
             "metric": item.metric,
+            "part_of": "" if item.state == "resolved" else whole.get(item.account_id, ""),
         }
         for item in found
     ]

@@ -1,4 +1,5 @@
-"""Rules over incidents: one family, by severity. What is silenced or resolved by hand is not told.
+"""Rules over incidents: one family, by severity. One incident, not ten: what is silenced or
+resolved by hand is not told, nor what members of a cluster with an incident of its own do.
 
 A team that has its alerts from Grafana needs no other sender; one that has the direct notifications
 switches these off (`pulse dashboards build --without-incident-rules`).
@@ -25,7 +26,13 @@ LEFT JOIN (SELECT incident_id, min(sentence) AS sentence FROM alerts GROUP BY in
     ON a.incident_id = i.incident_id
 WHERE i.severity = '{severity}' AND i.state != 'resolved' AND p.resolved_at <= p.reopened_at
     AND i.incident_id NOT IN (
-        SELECT incident_id FROM notifications WHERE state = 'silenced' AND event = 'opened')
+        SELECT incident_id FROM notifications
+        WHERE state IN ('silenced', 'grouped') AND event = 'opened')
+    AND (i.kind = 'coordinated_accounts' OR i.account_id NOT IN (
+        SELECT m.account_id FROM cluster_members AS m
+        INNER JOIN clusters AS c ON c.cluster_id = m.cluster_id
+        WHERE c.state = 'open' AND c.incident_id != '' AND m.left_at IS NULL
+            AND (c.severity = 'high' OR '{severity}' = 'medium')))
 GROUP BY incident
 ORDER BY incident
 LIMIT 200"""

@@ -142,6 +142,8 @@ def _line(row: dict[str, Any]) -> str:
         state += f" after {row['attempts']} attempts: {row['error']}"
     elif state == "silenced":
         state += f" by {row['suppression_id']}"
+    elif state == "grouped":
+        state = f"told with the cluster's incident {row['suppression_id']}"
     return (
         f"{row['notification_id']}  {row['made_at']}  {row['title']}\n    {row['channel']}: {state}"
     )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from streams.coordination.context import SignalsContext
-from streams.coordination.keeping import Keeper, Keeping
+from streams.coordination.keeping import Groups, Keeper, Keeping
 from streams.coordination.wire import Unreadable
 from streams.errors import PulseError
 from streams.storage.retry import Stopped
@@ -113,6 +113,10 @@ class Coordination:
                 for waiting, offsets in settled.values()
             )
         )
+
+    def groups(self) -> Groups:
+        """Incidents of clusters with their members, in the worker that keeps them."""
+        return self._keeping.groups if self._keeping is not None else []
 
     def status(self) -> dict[str, Any]:
         """For the page: how far the partitions are, and what is wrong."""

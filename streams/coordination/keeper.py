@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from detectors.coordination.groups import Change, Groups
 from detectors.coordination.parameters import Parameters
-from streams.alerting.incidents import Incident, Incidents, Rules
+from streams.alerting.incidents import Incident, Rules
 from streams.coordination import evidence, snapshot, stored
 from streams.coordination.clusters import judge
 from streams.coordination.memory import Memory
@@ -79,11 +79,15 @@ class Keeper:
         self._whole = False
         self.written = Written()
 
-    def incidents(self) -> list[Incident]:
-        """Open ones and those resolved of late."""
+    def groups(self) -> list[tuple[Incident, frozenset[str]]]:
+        """Incidents of clusters, open ones and those resolved of late, each with its members."""
         if self._since < 0:
             return []
-        return [one for part in list(self._story.incidents.values()) for one in _all(part)]
+        return [
+            (one, frozenset(self._story.clusters[cluster_id].joined))
+            for cluster_id, machine in self._story.incidents.items()
+            for one in machine.by_account.values()
+        ]
 
     def follow(self) -> None:
         """Take every slot that is closed by now; `written` counts what that brought.
@@ -213,10 +217,6 @@ class Keeper:
                 lambda sql: self._store.query(sql).to_pylist()[0],
             )
             story.tell(group, cluster, verdict, ties, memory, last)
-
-
-def _all(part: Incidents) -> list[Incident]:
-    return list(part.by_account.values())
 
 
 def _rules(policy: Policy) -> Rules:

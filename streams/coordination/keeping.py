@@ -10,13 +10,15 @@ import threading
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from streams.alerting.incidents import Incident
 from streams.errors import PulseError
 from streams.storage.retry import Stopped
 
-__all__ = ["Keeper", "Keeping"]
+__all__ = ["Groups", "Keeper", "Keeping"]
 
 _log = logging.getLogger(__name__)
 _FOLLOW_S: Final = 5.0  # other workers close slots as well
+Groups = list[tuple[Incident, frozenset[str]]]
 
 
 class Keeper(Protocol):
@@ -24,6 +26,10 @@ class Keeper(Protocol):
 
     def follow(self) -> object:
         """Judge what is whole and not judged yet; called often, so it must find out cheaply."""
+        ...
+
+    def groups(self) -> Groups:
+        """Incidents of clusters with the members of each."""
         ...
 
 
@@ -37,6 +43,7 @@ class Keeping:
         self._told = self._followed = 0
         self._thread = threading.Thread(target=self._run, name="pulse-keeper", daemon=True)
         self.trouble = ""  # sentence of what is wrong, or nothing
+        self.groups: Groups = []  # as of the last turn; none while another worker keeps
 
     def start(self) -> None:
         """Begin; nothing is done before `hold`."""
@@ -83,7 +90,7 @@ class Keeping:
                     self._state.wait_for(self._has_work, _FOLLOW_S)
                     mine, news, self._busy = self._mine, self._told, self._mine
                 if not mine:
-                    keeper = None
+                    keeper, self.groups = None, []
                     continue
                 try:
                     keeper = keeper or self._make()
@@ -96,7 +103,7 @@ class Keeping:
                     keeper = None
                     self._wait()
                 else:
-                    self.trouble, self._followed = "", news
+                    self.trouble, self._followed, self.groups = "", news, keeper.groups()
         except Exception as error:  # noqa: BLE001 - whatever it was, the rest goes on without it
             self.trouble = f"clusters are judged no more: {type(error).__name__}: {error}"
             _log.error("%s", self.trouble, exc_info=_log.isEnabledFor(logging.DEBUG))

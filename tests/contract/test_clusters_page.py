@@ -45,7 +45,7 @@ def test_the_incident_of_a_ring_names_its_members_and_what_ties_them(store: Chdb
     watch = keeper(store)
     watch.follow()
     status = Status("worker", now)
-    status.platform = watch.incidents
+    status.groups = watch.groups
     (incident,) = store.query("SELECT incident_id, sentence FROM incidents").to_pylist()
     (cluster,) = store.query("SELECT sql FROM clusters WHERE incident_id != ''").to_pylist()
 

@@ -33,6 +33,7 @@ __all__ = [
     "incident",
     "policy",
     "put",
+    "put_cluster",
     "put_watermark",
     "rows",
 ]
@@ -45,7 +46,7 @@ ROUTE = '[[routes]]\nname = "r"\nchannel = "hook"\n'
 #: What a test of notifications finds empty.
 TABLES = (
     *("incident_log", "notification_log", "notification_cursor"),
-    *("suppression_log", "ingest_log"),
+    *("suppression_log", "ingest_log", "cluster_log", "cluster_member_log"),
 )
 DAY = date(2026, 6, 15)
 _PATIENCE_S = 20.0
@@ -94,6 +95,21 @@ def incident(name: str, **changed: Any) -> Incident:
 def put(store: Store, given: Sequence[Incident], stored_at: int, partition: int = 0) -> None:
     """Rows of `incident_log`."""
     store.insert("incident_log", incident_table(given, partition, stored_at))
+
+
+def put_cluster(store: Store, incident_id: str, severity: str, *members: str) -> None:
+    """An open cluster with an incident."""
+    store.command(
+        "INSERT INTO cluster_log (cluster_id, version, state, incident_id, severity) VALUES "
+        "('c-1', 1, 'open', {incident_id}, {severity})",
+        {"incident_id": incident_id, "severity": severity},
+    )
+    for member in members:
+        store.command(
+            "INSERT INTO cluster_member_log (cluster_id, account_id, version) VALUES "
+            "('c-1', {member}, 1)",
+            {"member": member},
+        )
 
 
 def put_watermark(store: Store, watermark: int, partition: int = 0) -> None:

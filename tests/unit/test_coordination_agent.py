@@ -12,6 +12,7 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from streams.coordination.agent import Coordination
+from streams.coordination.keeping import Groups
 from streams.coordination.sender import Sender
 from streams.coordination.signals import KINDS, SLOT_MS
 from streams.coordination.sources import Sources
@@ -125,6 +126,9 @@ class Following:
 
     def follow(self) -> None:
         self.followed += 1
+
+    def groups(self) -> Groups:
+        return []
 
 
 def test_the_agent_closes_slots_tells_the_keeper_and_gives_partitions_up(

@@ -56,6 +56,16 @@ def said(action: str, name: str = "i1") -> str:
     return f"INSERT INTO incident_actions VALUES ('{name}', now64(3), '{action}', 'ann', '', '')"
 
 
+def member(severity: str, left: str = "NULL") -> list[str]:
+    """acct-1 is in an open cluster with an incident of this severity."""
+    return [
+        "INSERT INTO cluster_log (cluster_id, version, state, incident_id, severity) "
+        f"VALUES ('c', 1, 'open', 'i9', '{severity}')",
+        "INSERT INTO cluster_member_log (cluster_id, account_id, version, left_at) "
+        f"VALUES ('c', 'acct-1', 1, {left})",
+    ]
+
+
 MANY = [incident("high", name=f"i{number}") for number in range(20)]
 #: Rule, rows on which it must fire, rows on which it must be silent.
 CASES: list[tuple[str, list[str], list[list[str]]]] = [
@@ -67,8 +77,12 @@ CASES: list[tuple[str, list[str], list[list[str]]]] = [
             [incident("high"), incident("high", "resolved", version=2)],
             [incident("high"), said("resolved")],
             [incident("high"), message("silenced")],
+            [incident("high"), message("grouped")],
+            [incident("high"), *member("high")],
         ],
     ),
+    ("pulse-incident-high", [incident("high"), *member("medium")], [[]]),
+    ("pulse-incident-high", [incident("high"), *member("high", "now64(3)")], [[]]),
     ("pulse-incident-medium", [incident("medium")], [[incident("high")], []]),
     ("pulse-silent", [batch(ago=130)], [[batch(ago=100)], [batch(ago=500), batch(1, ago=3)]]),
     ("pulse-delay", [batch(delay=31)], [[batch(delay=29)], [batch(delay=90, ago=900)], []]),
@@ -79,7 +93,10 @@ CASES: list[tuple[str, list[str], list[list[str]]]] = [
     ("pulse-channel", [message("failed")], [[message("sent")], [message("silenced")], []]),
 ]
 SILENT = [(uid, rows) for uid, _, lists in CASES for rows in lists]
-TABLES = (*("incident_log", "ingest_log", "pipeline_gaps", "notification_log", "incident_actions"),)
+TABLES = (
+    *("incident_log", "ingest_log", "pipeline_gaps", "notification_log", "incident_actions"),
+    *("cluster_log", "cluster_member_log"),
+)
 
 
 @pytest.fixture(scope="module")

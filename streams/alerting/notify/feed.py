@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from streams.alerting.notify.outbox import UNTOLD
 from streams.storage.base import Store
 
 __all__ = ["Feed", "Reach"]
@@ -48,7 +49,7 @@ _OVER: Final = (
     "OR toUnixTimestamp64Milli(w.passed) - {patience} > toUnixTimestamp64Milli(i.resolved_at)) "
     "AND i.incident_id IN (SELECT incident_id FROM notifications WHERE channel IN {channels} "
     "GROUP BY incident_id HAVING countIf(event = 'resolved') = 0 "
-    "AND countIf(event != 'resolved' AND state NOT IN ('silenced', 'failed')) > 0) "
+    "AND countIf(event != 'resolved' AND state NOT IN {untold}) > 0) "
     "ORDER BY i.resolved_at, i.incident_id LIMIT 1000"
 )
 
@@ -117,6 +118,7 @@ class Feed:
         if not channels:
             return []
         given = {"before": now - patience, "patience": patience, "channels": list(channels)}
+        given["untold"] = list(UNTOLD)
         return self._rows(_OVER, given)
 
     def keep(self, now: int) -> None:

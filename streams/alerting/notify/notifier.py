@@ -19,8 +19,8 @@ from typing import Any
 from streams.alerting.notify.channels import Deliver, Letter, NotDelivered, deliver
 from streams.alerting.notify.feed import Feed, Reach
 from streams.alerting.notify.lanes import Lanes
-from streams.alerting.notify.outbox import Message, Outbox
-from streams.alerting.notify.telling import messages, order, silenced
+from streams.alerting.notify.outbox import Message, Outbox, Told
+from streams.alerting.notify.telling import grouped, messages, order, silenced
 from streams.alerting.people import People
 from streams.errors import StoreError
 from streams.policy.model import Policy
@@ -79,6 +79,7 @@ class Notifier:
         self._results: list[Message] = []
         self._recorded: list[Message] = []
         self._silences: list[dict[str, Any]] | None = None  # as of this step
+        self._clusters: list[Told] = []  # likewise
         self._looked = 0
         self._refusing: dict[str, str] = {}
         #: Messages of the last day by state, as of the last step but a few.
@@ -164,7 +165,7 @@ class Notifier:
             return
         known = self._outbox.of(row["incident_id"] for row in incidents)
         made = [
-            replace(message, **self._silenced(message, now))
+            replace(message, **self._held_back(message, now))
             for row in incidents
             for message in messages(
                 policy, row, event, known[row["incident_id"]], self._console(), now
@@ -175,7 +176,7 @@ class Notifier:
 
     def _start(self, now: int) -> None:
         begun = [
-            replace(m, version=m.version + 1, **(self._silenced(m, now) or self._sending(m, now)))
+            replace(m, version=m.version + 1, **(self._held_back(m, now) or self._sending(m, now)))
             for m in self._ready(now)
         ]
         self._outbox.write([*self._made, *begun])
@@ -187,10 +188,12 @@ class Notifier:
                 self._flying.add(message.notification_id)
                 self._lanes.start(message)
 
-    def _silenced(self, message: Message, now: int) -> dict[str, Any]:
+    def _held_back(self, message: Message, now: int) -> dict[str, Any]:
+        """What holds a message back, if anything does: a silence, or the message of a cluster."""
         if self._silences is None:
             self._silences = self._people.silences(now)
-        return silenced(self._silences, message)
+            self._clusters = self._outbox.told_clusters()
+        return silenced(self._silences, message) or grouped(self._clusters, message)
 
     def _sending(self, message: Message, now: int) -> dict[str, Any]:
         lease = now + self._timing.lease

@@ -17,11 +17,22 @@ from streams.alerting.findings import identity
 from streams.errors import UsageError
 from streams.storage.base import Store
 
-__all__ = ["Message", "Outbox", "message_id"]
+__all__ = ["UNTOLD", "Message", "Outbox", "Told", "message_id"]
 
-State = Literal["due", "sending", "sent", "failed", "silenced"]
+State = Literal["due", "sending", "sent", "failed", "silenced", "grouped"]
+#: Nobody was told, nor will be: of these there is no end to tell either.
+UNTOLD: Final = ("silenced", "grouped", "failed")
 _MOMENT: Final = pa.timestamp("ms", "UTC")
 _TIMES: Final = ("next_at", "made_at", "sent_at")
+_TOLD: Final = """
+SELECT n.incident_id AS incident_id, n.channel AS channel,
+    countIf(n.severity = 'high') > 0 AS high, groupUniqArray(m.account_id) AS accounts
+FROM (SELECT incident_id, channel, severity FROM notifications
+    WHERE event != 'resolved' AND state NOT IN {untold}) AS n
+INNER JOIN clusters AS c ON c.incident_id = n.incident_id
+INNER JOIN cluster_members AS m ON m.cluster_id = c.cluster_id
+WHERE c.state = 'open' AND m.left_at IS NULL
+GROUP BY incident_id, channel ORDER BY incident_id, channel"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +51,22 @@ class Message:
     kind: str
     title: str
     body: str
-    suppression_id: str
+    suppression_id: str  # the silence, or for `grouped` the incident, that speaks for it
     attempts: int
     next_at: int
     error: str
     made_at: int
     sent_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The incident of an open cluster that a channel knows of, and the members it is about."""
+
+    incident_id: str
+    channel: str
+    high: bool
+    accounts: frozenset[str]
 
 
 def message_id(incident_id: str, event: str, severity: str, channel: str) -> str:
@@ -75,6 +96,19 @@ class Outbox:
                 found[message.incident_id].append(message)
         return found
 
+    def told_clusters(self) -> list[Told]:
+        """Open clusters that somebody was told of, or is about to be."""
+        rows = self._store.query(_TOLD, {"untold": list(UNTOLD)}).to_pylist()
+        return [
+            Told(
+                _text(row["incident_id"]),
+                _text(row["channel"]),
+                bool(row["high"]),
+                frozenset(_text(name) for name in row["accounts"]),
+            )
+            for row in rows
+        ]
+
     def write(self, messages: Sequence[Message]) -> None:
         """New versions; the same ones again change nothing."""
         if not messages:
@@ -102,7 +136,7 @@ class Outbox:
         """Messages of these ids, or with `failed` all that were given up, due from now on.
 
         Raises:
-            UsageError: one of them is not known, was sent, is being sent, or was silenced.
+            UsageError: one of them is not known, was sent, is being sent, silenced or grouped.
         """
         if failed:
             found = self._read("state = 'failed'", {})

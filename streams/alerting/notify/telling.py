@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from streams.alerting.notify import words
-from streams.alerting.notify.outbox import Message, message_id
+from streams.alerting.notify.outbox import UNTOLD, Message, Told, message_id
 from streams.alerting.people import covering
 from streams.policy.model import Policy
 
-__all__ = ["messages", "order", "silenced"]
+__all__ = ["grouped", "messages", "order", "silenced"]
 
 _RANKS: Final = ("", "medium", "high")
 _EVENTS: Final = ("opened", "escalated", "resolved")
@@ -37,7 +37,7 @@ def messages(
         return
     channels = {one.name: one for one in policy.channels}
     if event == "resolved":  # who heard of it hears of its end, whatever the hour
-        names = {one.channel for one in told if one.state not in ("silenced", "failed")}
+        names = {one.channel for one in told if one.state not in UNTOLD}
     else:  # the hour that counts is that of the change
         routes = policy.routes_of(row["severity"], row["kind"], row["org_id"], row["stored_ms"])
         names = {route.channel for route in routes}
@@ -73,6 +73,19 @@ def silenced(silences: Sequence[Mapping[str, Any]], message: Message) -> dict[st
     """What becomes of a message that one of the silences holds back; nothing when none does."""
     silence = covering(silences, message.account_id, message.org_id, message.kind)
     return {"state": "silenced", "suppression_id": silence} if silence else {}
+
+
+def grouped(clusters: Sequence[Told], message: Message) -> dict[str, Any]:
+    """What becomes of a message about a member of a cluster that its channel was told of.
+
+    One incident, not ten: the cluster's page lists its members. What is worse than the cluster is
+    told all the same, and so is the end of what was told before.
+    """
+    for one in clusters if message.event != "resolved" else ():
+        of_it = one.channel == message.channel and message.account_id in one.accounts
+        if of_it and (one.high or message.severity != "high"):
+            return {"state": "grouped", "suppression_id": one.incident_id}
+    return {}
 
 
 def order(message: Message) -> tuple[int, int, str]:

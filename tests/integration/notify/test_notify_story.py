@@ -16,6 +16,7 @@ from tests.support.notifying import (
     desk,
     incident,
     policy,
+    put_cluster,
     put_watermark,
     rows,
 )
@@ -145,6 +146,34 @@ def test_what_is_silenced_is_counted_and_not_sent(either: Store, tmp_path: Path,
     at.put(replace(story, version=3, severity="high"))
     at.settle(1000)
     assert web.titles()[1].startswith("[high] escalated: acct-a"), "the silence is over"
+
+
+def test_what_members_of_a_told_cluster_do_is_told_with_the_cluster(
+    either: Store, tmp_path: Path, web: Hook
+) -> None:
+    at = desk(either, tmp_path, web)
+    ring = incident("ring", kind="coordinated_accounts", account_id="", sentence="20 accounts act")
+    at.put(incident("early"))
+    at.settle(1000)
+    put_cluster(either, "ring", "medium", "acct-early", "acct-late", "acct-worse")
+    at.put(incident("late"))
+    at.settle(1000)
+    assert len(web.taken) == 2, "nobody heard of the cluster yet"
+    at.put(ring)
+    at.settle(1000)
+    at.put(
+        replace(incident("early"), version=2, sentence="again"),
+        incident("late-2", account_id="acct-late"),
+        incident("worse", severity="high"),
+        incident("stranger"),
+    )
+    at.settle(1000)
+    assert sorted(one.split()[2] for one in web.titles()[3:]) == ["acct-stranger", "acct-worse"]
+    assert ("late-2", "grouped", "ring") in rows(either, "incident_id, state, suppression_id")
+    ended = [incident("early"), incident("late-2", account_id="acct-late")]
+    at.put(*(replace(one, version=9, state="resolved", resolved_at=at.now) for one in ended))
+    at.settle(REOPEN + 6000)
+    assert [one.split()[2] for one in web.titles()[5:]] == ["acct-early"], "as it was told of"
 
 
 def test_a_silence_holds_back_what_waits_for_its_next_try(store: Store, tmp_path: Path) -> None:
