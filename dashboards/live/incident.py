@@ -95,7 +95,7 @@ async def incident_page(
             "p",
             tag("a", "Account ", tag("bdi", account), href=account_path(account), class_="button"),
             " ",
-            tag("a", "All incidents", href="/#incidents", class_="button"),
+            tag("a", "All incidents", href="/incidents", class_="button"),
             class_="actions",
         ),
         do,

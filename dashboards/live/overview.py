@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
-from dashboards.live.against import against_usual, blind, span
-from dashboards.live.chart import Plot, chart, spark
-from dashboards.live.group import DETECTOR, in_short
+from dashboards.live.against import blind, span
+from dashboards.live.chart import Plot, chart
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Row, Status, is_open
 from dashboards.live.parts import (
@@ -15,22 +13,18 @@ from dashboards.live.parts import (
     account_path,
     card,
     incident_path,
-    level,
     live_line,
-    named,
-    state_line,
     table,
 )
 from dashboards.live.read import Reader
-from dashboards.live.series import MINUTE, Point, runs_outside, usual
+from dashboards.live.rows import LEAST, incident_row
+from dashboards.live.series import Point, runs_outside, usual
 from dashboards.live.when import clock
 from dashboards.live.words import compact, count, duration, verdict
 from streams.errors import StoreError
 
 __all__ = ["overview", "title"]
 
-#: At least this much of an account's past stands before an incident in its small chart.
-_LEAST = 40 * MINUTE
 _MOST_OPEN = 20
 _MOST_RESOLVED = 5
 _FLEET_STEP = 5
@@ -46,7 +40,7 @@ async def overview(status: Status, reader: Reader) -> Rendered:
     shown, closed = opened[:_MOST_OPEN], resolved[:_MOST_RESOLVED]
     trouble = None
     try:
-        spans = [span(status, incident, _LEAST) for incident in (*shown, *closed)]
+        spans = [span(status, incident, LEAST) for incident in (*shown, *closed)]
         rows = await reader.minutes_around(spans)
     except StoreError as error:
         rows, trouble = [], str(error)
@@ -88,7 +82,7 @@ def _incidents(
         parts.append(tag("p", "Charts are missing: " + trouble, class_="muted"))
     if opened:
         parts.append(
-            tag("ol", [_incident(status, one, rows) for one in opened], class_="incidents")
+            tag("ol", [incident_row(status, one, rows) for one in opened], class_="incidents")
         )
     else:
         would = (
@@ -102,29 +96,9 @@ def _incidents(
     if resolved:
         parts.append(tag("h3", "Resolved lately"))
         parts.append(
-            tag("ol", [_incident(status, o, rows) for o in resolved], class_="incidents done")
+            tag("ol", [incident_row(status, o, rows) for o in resolved], class_="incidents done")
         )
     return card("Open incidents", *parts, key="incidents")
-
-
-def _incident(status: Status, incident: Incident, rows: Sequence[Row]) -> Html:
-    sentence = tag(
-        "a",
-        named(incident["sentence"], incident["account_id"]),
-        href=incident_path(incident["incident_id"]),
-    )
-    above = incident["observed"] / incident["expected"] if incident["expected"] > 0 else 0
-    usually = f"usual {count(incident['expected'])}"
-    if above >= 1.5:
-        usually = f"{compact(round(above))} times its usual {count(incident['expected'])}"
-    if math.isfinite(incident["threshold"]):
-        usually += f"; nothing would have been said below {count(incident['threshold'])}"
-    if incident["detector"] == DETECTOR:
-        usually = in_short(incident)
-    words = tag("div", tag("h3", sentence), tag("p", usually, class_="muted"), state_line(incident))
-    picture = spark(against_usual(status, incident, rows, _LEAST))
-    kind = level(incident["severity"]) if is_open(incident) else "low"
-    return tag("li", words, picture, class_=f"incident {kind}")
 
 
 def _fleet(status: Status) -> Html:

@@ -156,8 +156,8 @@ def side(status: Status, current: str) -> Html:
 
     places = [
         place("pulse", "Pulse", "/"),
-        place("incident", "Incidents", "/#incidents", badge),
-        place("account", "Accounts", "/#hottest"),
+        place("incidents", "Incidents", "/incidents", badge),
+        place("accounts", "Accounts", "/#hottest"),
         place("board/clusters", "Clusters", "/board/clusters"),
         place("board/content", "Content", "/board/content"),
         place("board/quotas", "Quotas", "/board/quotas"),
@@ -191,9 +191,12 @@ _KEYS = tag(
     tag("h2", "Keys"),
     facts(
         [
-            ("next, previous incident", tag("span", tag("kbd", "j"), " ", tag("kbd", "k"))),
+            ("next, previous line of a list", tag("span", tag("kbd", "j"), " ", tag("kbd", "k"))),
             ("open it", tag("kbd", "Enter")),
+            ("next, previous page", tag("span", tag("kbd", "]"), " ", tag("kbd", "["))),
+            ("search", tag("kbd", "/")),
             ("back to Pulse", tag("kbd", "p")),
+            ("incidents, accounts", tag("span", tag("kbd", "i"), " ", tag("kbd", "a"))),
             ("read a chart", tag("span", tag("kbd", "←"), " ", tag("kbd", "→"))),
             ("close", tag("kbd", "Esc")),
         ]

@@ -212,6 +212,10 @@ class Reader:
         """The answer to a query of a board for what a viewer looks at."""
         return await self._ask(macros.expand(query.sql, span), {})
 
+    async def ask(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+        """The answer to a page's own question, `{name}` in it being parameters."""
+        return await self._ask(sql, parameters)
+
     async def _ask(
         self, sql: str, parameters: Mapping[str, Any], *, keep: bool = True
     ) -> list[Row]:

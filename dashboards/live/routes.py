@@ -17,7 +17,7 @@ from aiohttp import web
 from dashboards.live.html import document
 from dashboards.live.parts import Rendered, frame, side
 from dashboards.live.sessions import Sessions
-from dashboards.live.views import Views, address
+from dashboards.live.views import Views, address, place
 from dashboards.live.words import faults
 
 __all__ = ["MOST_VIEWERS", "Routes"]
@@ -25,8 +25,12 @@ __all__ = ["MOST_VIEWERS", "Routes"]
 MOST_VIEWERS = 64
 _BEAT = 1.0
 #: Pages that ask the store are made again less often than the one that lives on memory.
-_EVERY = {"pulse": 1, "board": 10, "cluster": 10}
+_EVERY = {"pulse": 1, "board": 10, "cluster": 10, "accounts": 10}
 _SELDOM = 4
+#: What an address may say beside the variables of a board: its range, and what a list shows.
+_NAMES = frozenset(
+    {"last", "from", "to", "state", "severity", "kind", "org", "q", "p", "order"},
+)
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
     "page.css": "text/css",
@@ -52,7 +56,9 @@ class Routes:
     def add_to(self, app: web.Application) -> None:
         """Register every address."""
         app.router.add_get("/", self._pulse)
+        app.router.add_get("/incidents", self._incidents)
         app.router.add_get("/incident/{id}", self._incident)
+        app.router.add_get("/accounts", self._accounts)
         app.router.add_get("/account/", self._account)
         app.router.add_get("/account/{id}", self._account)
         app.router.add_get("/cluster/{id}", self._cluster)
@@ -72,6 +78,12 @@ class Routes:
     async def _incident(self, request: web.Request) -> web.Response:
         return await self._page(request, "incident", request.match_info["id"])
 
+    async def _incidents(self, request: web.Request) -> web.Response:
+        return await self._page(request, "incidents", "", _asked(request))
+
+    async def _accounts(self, request: web.Request) -> web.Response:
+        return await self._page(request, "accounts", "", _asked(request))
+
     async def _account(self, request: web.Request) -> web.Response:
         identity = request.match_info.get("id") or request.query.get("id", "")
         return await self._page(request, "account", identity)
@@ -90,9 +102,8 @@ class Routes:
         query: Mapping[str, str] | None = None,
     ) -> web.Response:
         rendered = await self._views.render(page, identity, query)
-        place = {"board": f"board/{identity}", "cluster": "board/clusters"}.get(page, page)
         view = address(page, identity, query)
-        root = frame(self._views.status(), rendered, place=place, view=view)
+        root = frame(self._views.status(), rendered, place=place(page, identity), view=view)
         response = web.Response(status=rendered.status, content_type="text/html", charset="utf-8")
         session = self._sessions.of(request) or self._sessions.start(
             response, secure=request.secure
@@ -127,7 +138,7 @@ class Routes:
             patch: dict[str, Any] = {}
             if beat % every == 0:
                 rendered = await self._views.render(page, identity, query)
-                patch = self._patch(page, rendered, sent)
+                patch = self._patch(place(page, identity), rendered, sent)
             beat += 1
             if "pieces" in patch:
                 patch["pieces"] = {
@@ -141,12 +152,12 @@ class Routes:
             except TimeoutError:
                 continue
 
-    def _patch(self, page: str, rendered: Rendered, sent: dict[str, str]) -> dict[str, Any]:
+    def _patch(self, here: str, rendered: Rendered, sent: dict[str, str]) -> dict[str, Any]:
         """Pieces that differ from what this viewer has; `sent` is brought up to date."""
         if rendered.status >= 500:
             sent.clear()
             return {"trouble": "The store does not answer: what stands here is not current."}
-        pieces = {"nav": side(self._views.status(), page).text}
+        pieces = {"nav": side(self._views.status(), here).text}
         pieces |= {name: piece.text for name, piece in rendered.pieces.items()}
         changed = {name: text for name, text in pieces.items() if sent.get(name) != text}
         sent.update(changed)
@@ -200,11 +211,11 @@ class Routes:
 
 
 def _asked(request: web.Request) -> dict[str, str]:
-    """Range and variables of a board, from the address."""
+    """Range and variables of a board, what a list is narrowed to: from the address."""
     return {
         name: value
         for name, value in request.query.items()
-        if name in ("last", "from", "to") or name.startswith("var-")
+        if name in _NAMES or name.startswith("var-")
     }
 
 

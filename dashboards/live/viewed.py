@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from dashboards.model.board import Board
 from dashboards.model.macros import Span
 
-__all__ = ["RANGES", "as_query", "viewed"]
+__all__ = ["RANGES", "as_query", "length_ms", "viewed"]
 
 #: Offered at the head of a board: as in the address, and in words.
 RANGES: Final = (
@@ -35,8 +35,8 @@ def viewed(board: Board, query: Mapping[str, str], now: int) -> Span:
     `last=6h` ends now; `from` and `to` are epoch ms; `var-org=...` chooses.
     """
     end, length = now, board.span_s * 1000
-    if found := _LAST.fullmatch(query.get("last", "")):
-        length = int(found[1]) * _SECONDS[found[2]] * 1000
+    if last := length_ms(query.get("last", "")):
+        length = last
     elif query.get("from", "").isdigit() and query.get("to", "").isdigit():
         start, until = int(query["from"]), int(query["to"])
         if start < until < 2 * now:
@@ -50,6 +50,12 @@ def viewed(board: Board, query: Mapping[str, str], now: int) -> Span:
         for variable in board.variables
     }
     return Span(end - length, end, step, chosen)
+
+
+def length_ms(last: str) -> int | None:
+    """6h -> 21,600,000; None for what is no length."""
+    found = _LAST.fullmatch(last)
+    return int(found[1]) * _SECONDS[found[2]] * 1000 or None if found else None
 
 
 def as_query(query: Mapping[str, str]) -> str:

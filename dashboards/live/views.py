@@ -12,6 +12,7 @@ from dashboards.live.board import board_page
 from dashboards.live.cluster import cluster_page
 from dashboards.live.html import Html, tag
 from dashboards.live.incident import find, incident_page
+from dashboards.live.incidents import incidents_page
 from dashboards.live.model import Query, Status, StatusSource
 from dashboards.live.overview import overview, title
 from dashboards.live.parts import Rendered, live_line
@@ -20,7 +21,7 @@ from dashboards.live.runbook import runbook_page
 from dashboards.live.shared import Shared
 from streams.errors import StoreError
 
-__all__ = ["Views", "address"]
+__all__ = ["Views", "address", "place"]
 
 
 class Views:
@@ -63,6 +64,8 @@ class Views:
                 return await overview(status, self._reader)
             if page == "incident":
                 return await self._incident(identity, status)
+            if page == "incidents":
+                return await incidents_page(query, status, self._reader)
             if page == "account":
                 return await self._account(identity, status)
             if page == "runbook":
@@ -113,6 +116,15 @@ class Views:
 def address(page: str, identity: str, query: Mapping[str, str] | None = None) -> str:
     """The page as the query of its live updates."""
     return urlencode({**(query or {}), "page": page, "id": identity})
+
+
+def place(page: str, identity: str) -> str:
+    """Which of the places beside is the one where the viewer is."""
+    if page == "board":
+        return f"board/{identity}"
+    return {"cluster": "board/clusters", "incident": "incidents", "account": "accounts"}.get(
+        page, page
+    )
 
 
 def _isolated(text: str) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "count",
     "duration",
     "faults",
+    "number_word",
     "verdict",
     "window",
 ]
@@ -44,6 +45,11 @@ def count(value: float) -> str:
     if float(value).is_integer() or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:,.1f}"
+
+
+def number_word(number: int) -> str:
+    """Two, twelve, 13, 1,240: as it stands in a sentence."""
+    return _NUMBERS[number] if number < len(_NUMBERS) else count(number)
 
 
 def compact(value: float) -> str:
@@ -116,7 +122,7 @@ def verdict(status: Status) -> Verdict:
     number = sum(1 for incident in status["incidents"] if is_open(incident))
     watching = f"Watching {count(status['accounts'])} account" + _plural(status["accounts"])
     if number:
-        word = _NUMBERS[number].capitalize() if number < len(_NUMBERS) else count(number)
+        word = number_word(number).capitalize()
         needs = "incident needs" if number == 1 else "incidents need"
         return Verdict(f"{word} {needs} you.", _sentences(watching, *doubts), not doubts)
     if doubts:

@@ -148,11 +148,14 @@ document.addEventListener("focusout", (event) => {
 });
 
 function step(by) {
-  const links = [...document.querySelectorAll(".incidents h3 a")];
+  const links = [...document.querySelectorAll(".incidents h3 a, [data-line]")];
   if (!links.length) return;
   const here = links.indexOf(document.activeElement);
   links[(here + by + links.length + (here < 0 && by < 0 ? 1 : 0)) % links.length].focus();
 }
+
+const places = { p: "/", i: "/incidents", a: "/#hottest" };
+const turns = { "]": "a[rel=next]", "[": "a[rel=prev]" };
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
@@ -164,7 +167,14 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
   } else if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);
-  else if (event.key === "p") location.assign("/");
+  else if (event.key in places) location.assign(places[event.key]);
+  else if (event.key in turns) {
+    const link = document.querySelector(turns[event.key]);
+    if (link) link.click();
+  } else if (event.key === "/" && document.querySelector("[data-search]")) {
+    document.querySelector("[data-search]").select();
+    event.preventDefault();
+  }
   else if (event.key === "?") {
     const keys = document.getElementById("keys");
     if (keys.open) keys.close();

@@ -1,0 +1,208 @@
+"""The list of all incidents: narrowed by a form, cut into pages, walked with the keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from dashboards.live.against import span
+from dashboards.live.html import Child, Html, tag
+from dashboards.live.incident_list import PAGE, STATES, Asked, Found, asked, find
+from dashboards.live.model import Incident, Row, Status, is_open
+from dashboards.live.parts import Rendered, card, kind_name, live_line
+from dashboards.live.read import Reader
+from dashboards.live.rows import LEAST, incident_row
+from dashboards.live.viewed import RANGES
+from dashboards.live.words import count, number_word
+
+__all__ = ["incidents_page"]
+
+_EMPTY = (
+    "What would stand here: a sentence such as “acct-0417 sent 1,240 requests in 5 minutes; its "
+    "highest so far was 96”, how likely that is by chance, since when, who has it, and whether it "
+    "was a true alarm."
+)
+
+
+async def incidents_page(query: Mapping[str, str], status: Status, reader: Reader) -> Rendered:
+    """The page's own part; the list and its counts are sent again when they change."""
+    what = asked(query)
+    found = await find(what, status["now"], reader)
+    shown = [cast(Incident, row) for row in found.rows]
+    spans = [span(status, one, LEAST) for one in shown if one["account_id"]]
+    minutes = await reader.minutes_around(spans)
+    number = found.number(what.state)
+    pieces = {
+        "live": live_line(status),
+        "headline": tag("h1", _sentence(what, number), id="headline", aria_live="polite"),
+        "detail": tag("p", _order(what), class_="detail", id="detail"),
+        "states": _states(what, found),
+        "incidents": _list(status, what, found, minutes, number),
+    }
+    whole = tag(
+        "div",
+        pieces["live"],
+        pieces["headline"],
+        pieces["detail"],
+        pieces["states"],
+        _form(what, found),
+        pieces["incidents"],
+        id="view",
+    )
+    return Rendered(whole, f"({number}) Incidents · Usage Pulse", pieces)
+
+
+def _sentence(what: Asked, number: int) -> str:
+    state = {"any": "", "open": "untouched "}.get(what.state, what.state + " ")
+    kind = f"{kind_name(what.kind)} " if what.kind else ""
+    noun = "incident" if number == 1 else "incidents"
+    text = f"{number_word(number).capitalize()} {state}{kind}{noun}"
+    if what.severity:
+        text += f" of severity {what.severity}"
+    if what.org:
+        text += f" of {what.org}"
+    if what.text:
+        text += f" about “{what.text}”"
+    span_name = dict(RANGES).get(what.last)
+    return text + (f" in the last {span_name}." if span_name else ".")
+
+
+def _order(what: Asked) -> str:
+    if what.state in ("unresolved", "open", "acknowledged"):
+        return "The worst first, then the newest."
+    return "The newest first." if what.state == "resolved" else "Unresolved first, then the newest."
+
+
+def _states(what: Asked, found: Found) -> Html:
+    """Tabs: one state each, with how many there are under the same form."""
+    items = [
+        tag(
+            "li",
+            tag(
+                "a",
+                words,
+                " ",
+                tag("span", count(found.number(state)), class_="muted"),
+                href=what.address(state="" if state == "unresolved" else state, p=""),
+                aria_current="true" if state == what.state else None,
+            ),
+        )
+        for state, words in STATES
+    ]
+    return tag("nav", tag("ul", items), class_="tabs", id="states", aria_label="State")
+
+
+def _form(what: Asked, found: Found) -> Html:
+    """Without script: what is chosen goes into the address."""
+
+    def options(values: Sequence[tuple[str, str]], chosen: str, anything: str) -> list[Html]:
+        listed = [("", anything), *values]
+        if chosen and chosen not in dict(listed):
+            listed.append((chosen, chosen))
+        return [tag("option", name, value=v, selected=v == chosen) for v, name in listed]
+
+    severities = [(one, one) for one in found.severities]
+    kinds = [(one, kind_name(one)) for one in found.kinds]
+    ranges = [(short, f"last {words}") for short, words in RANGES]
+    orgs = [tag("option", value=one) for one in found.orgs]
+    text = tag(
+        "input",
+        type="search",
+        name="q",
+        value=what.text,
+        placeholder="account or words",
+        maxlength=256,
+        size=18,
+        data_search=True,
+    )
+    org = tag("input", name="org", value=what.org, list="orgs", placeholder="all", size=12)
+    parts: list[Child] = [
+        tag("label", "Search ", text),
+        _label("Severity", "severity", options(severities, what.severity, "any")),
+        _label("Kind", "kind", options(kinds, what.kind, "any")),
+        tag("label", "Organisation ", org, tag("datalist", orgs, id="orgs")),
+        _label("Since", "last", options(ranges, what.last, "any time")),
+        tag("button", "Show", class_="button", type="submit"),
+        tag("a", "Clear", href=Asked(state=what.state).address()) if what.narrowed else None,
+    ]
+    if what.state != "unresolved":
+        parts.append(tag("input", type="hidden", name="state", value=what.state))
+    return tag("form", parts, method="get", action="/incidents", class_="choices", role="search")
+
+
+def _label(name: str, field: str, options: list[Html]) -> Html:
+    return tag("label", f"{name} ", tag("select", options, name=field))
+
+
+def _list(status: Status, what: Asked, found: Found, minutes: Sequence[Row], number: int) -> Html:
+    if not found.rows:
+        return card("Incidents", *_nothing(what, found, number), key="incidents")
+    lines = [
+        incident_row(
+            status, cast(Incident, row), minutes, _people(row), drawn=bool(row["account_id"])
+        )
+        for row in found.rows
+    ]
+    return card(
+        "Incidents",
+        tag("ol", lines, class_="incidents"),
+        _pages(what, len(found.rows), number),
+        key="incidents",
+    )
+
+
+def _nothing(what: Asked, found: Found, number: int) -> list[Child]:
+    if number:  # beyond the last page
+        first = tag("a", "the first page", href=what.address(p=""))
+        return [tag("p", f"There is no page {what.page}: see ", first, ".", class_="muted")]
+    parts: list[Child] = []
+    elsewhere = [
+        tag("li", tag("a", f"{count(found.number(state))} {words}", href=what.address(state=state)))
+        for state, words in (("unresolved", "unresolved"), ("resolved", "resolved"))
+        if found.number(state)
+    ]
+    if what.narrowed:
+        clear = tag("a", "Clear the form", href=Asked(state=what.state).address())
+        parts.append(tag("p", "Nothing matches. ", clear, " to see all.", class_="muted empty"))
+    else:
+        parts.append(tag("p", "None. " + _EMPTY, class_="muted empty"))
+    if elsewhere:
+        parts.append(tag("ul", elsewhere, class_="elsewhere"))
+    return parts
+
+
+def _people(row: Row) -> Html:
+    """Who has it, and whether it was right."""
+    parts: list[Child] = []
+    if row["owner"]:
+        parts.append(["owner ", tag("bdi", row["owner"])])
+    if row["acknowledged_by"]:
+        parts.append(["acknowledged by ", tag("bdi", row["acknowledged_by"])])
+    if row["resolved_by"]:
+        parts.append(["resolved by ", tag("bdi", row["resolved_by"])])
+    if not parts and is_open(cast(Incident, row)):
+        parts.append("nobody has it yet")
+    if row["label"]:
+        word = {"true": "true alarm", "false": "false alarm"}.get(row["label"], "not sure")
+        parts.append([tag("strong", word), ", says ", tag("bdi", row["labelled_by"])])
+    if row["org_id"]:
+        parts.append(["of ", tag("bdi", row["org_id"])])
+    listed: list[Child] = []
+    for index, part in enumerate(parts):
+        listed.append([" · " if index else "", part])
+    return tag("p", listed, class_="state people")
+
+
+def _pages(what: Asked, shown: int, number: int) -> Html | None:
+    if number <= PAGE:
+        return None
+    first = (what.page - 1) * PAGE + 1
+    back = what.address(p=what.page - 1 if what.page > 2 else "")
+    parts: list[Child] = [
+        tag("span", f"{count(first)} to {count(first + shown - 1)} of {count(number)}"),
+        tag("a", "Previous", href=back, rel="prev", class_="button") if what.page > 1 else None,
+        tag("a", "Next", href=what.address(p=what.page + 1), rel="next", class_="button")
+        if first + shown <= number
+        else None,
+    ]
+    return tag("nav", parts, class_="pager", aria_label="Pages")

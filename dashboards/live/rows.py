@@ -1,0 +1,59 @@
+"""One incident as a line of a list: its sentence, what is usual, how sure, its small chart.
+
+Stands between incidents and the pages that list them (the first page, the list of all).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from dashboards.live.against import against_usual
+from dashboards.live.chart import spark
+from dashboards.live.group import DETECTOR, in_short
+from dashboards.live.html import Child, Html, tag
+from dashboards.live.model import Incident, Row, Status, is_open
+from dashboards.live.parts import incident_path, level, named, state_line
+from dashboards.live.series import MINUTE
+from dashboards.live.words import compact, count
+
+__all__ = ["LEAST", "incident_row"]
+
+#: At least this much of an account's past stands before an incident in its small chart.
+LEAST = 40 * MINUTE
+
+
+def incident_row(
+    status: Status, incident: Incident, rows: Sequence[Row], *more: Child, drawn: bool = True
+) -> Html:
+    """The line as a list item; `rows` are minutes of its account, `more` stands below the words.
+
+    Without an account (a group, the whole platform) there are no minutes to draw.
+    """
+    sentence = tag(
+        "a",
+        named(incident["sentence"], incident["account_id"]),
+        href=incident_path(incident["incident_id"]),
+    )
+    words = tag(
+        "div",
+        tag("h3", sentence),
+        tag("p", _usually(incident), class_="muted"),
+        state_line(incident),
+        more,
+    )
+    picture = spark(against_usual(status, incident, rows, LEAST)) if drawn else None
+    kind = level(incident["severity"]) if is_open(incident) else "low"
+    return tag("li", words, picture, class_=f"incident {kind}")
+
+
+def _usually(incident: Incident) -> str:
+    if incident["detector"] == DETECTOR:
+        return in_short(incident)
+    above = incident["observed"] / incident["expected"] if incident["expected"] > 0 else 0
+    usually = f"usual {count(incident['expected'])}"
+    if above >= 1.5:
+        usually = f"{compact(round(above))} times its usual {count(incident['expected'])}"
+    if math.isfinite(incident["threshold"]):
+        usually += f"; nothing would have been said below {count(incident['threshold'])}"
+    return usually
