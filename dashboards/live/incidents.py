@@ -9,7 +9,7 @@ from dashboards.live.against import span
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.incident_list import PAGE, STATES, Asked, Found, asked, find
 from dashboards.live.model import Incident, Row, Status, is_open
-from dashboards.live.parts import Rendered, card, kind_name, live_line
+from dashboards.live.parts import Rendered, card, choice, kind_name, live_line, pages
 from dashboards.live.read import Reader
 from dashboards.live.rows import LEAST, incident_row
 from dashboards.live.viewed import RANGES
@@ -95,15 +95,9 @@ def _states(what: Asked, found: Found) -> Html:
 def _form(what: Asked, found: Found) -> Html:
     """Without script: what is chosen goes into the address."""
 
-    def options(values: Sequence[tuple[str, str]], chosen: str, anything: str) -> list[Html]:
-        listed = [("", anything), *values]
-        if chosen and chosen not in dict(listed):
-            listed.append((chosen, chosen))
-        return [tag("option", name, value=v, selected=v == chosen) for v, name in listed]
-
-    severities = [(one, one) for one in found.severities]
-    kinds = [(one, kind_name(one)) for one in found.kinds]
-    ranges = [(short, f"last {words}") for short, words in RANGES]
+    severities = [("", "any"), *((one, one) for one in found.severities)]
+    kinds = [("", "any"), *((one, kind_name(one)) for one in found.kinds)]
+    ranges = [("", "any time"), *((short, f"last {words}") for short, words in RANGES)]
     orgs = [tag("option", value=one) for one in found.orgs]
     text = tag(
         "input",
@@ -118,20 +112,16 @@ def _form(what: Asked, found: Found) -> Html:
     org = tag("input", name="org", value=what.org, list="orgs", placeholder="all", size=12)
     parts: list[Child] = [
         tag("label", "Search ", text),
-        _label("Severity", "severity", options(severities, what.severity, "any")),
-        _label("Kind", "kind", options(kinds, what.kind, "any")),
+        choice("Severity", "severity", severities, what.severity),
+        choice("Kind", "kind", kinds, what.kind),
         tag("label", "Organisation ", org, tag("datalist", orgs, id="orgs")),
-        _label("Since", "last", options(ranges, what.last, "any time")),
+        choice("Since", "last", ranges, what.last),
         tag("button", "Show", class_="button", type="submit"),
         tag("a", "Clear", href=Asked(state=what.state).address()) if what.narrowed else None,
     ]
     if what.state != "unresolved":
         parts.append(tag("input", type="hidden", name="state", value=what.state))
     return tag("form", parts, method="get", action="/incidents", class_="choices", role="search")
-
-
-def _label(name: str, field: str, options: list[Html]) -> Html:
-    return tag("label", f"{name} ", tag("select", options, name=field))
 
 
 def _list(status: Status, what: Asked, found: Found, minutes: Sequence[Row], number: int) -> Html:
@@ -143,10 +133,11 @@ def _list(status: Status, what: Asked, found: Found, minutes: Sequence[Row], num
         )
         for row in found.rows
     ]
+    shown = (what.page - 1) * PAGE + 1, len(lines), number
     return card(
         "Incidents",
         tag("ol", lines, class_="incidents"),
-        _pages(what, len(found.rows), number),
+        pages(shown, PAGE, lambda page: what.address(p=page if page > 1 else "")),
         key="incidents",
     )
 
@@ -191,18 +182,3 @@ def _people(row: Row) -> Html:
     for index, part in enumerate(parts):
         listed.append([" · " if index else "", part])
     return tag("p", listed, class_="state people")
-
-
-def _pages(what: Asked, shown: int, number: int) -> Html | None:
-    if number <= PAGE:
-        return None
-    first = (what.page - 1) * PAGE + 1
-    back = what.address(p=what.page - 1 if what.page > 2 else "")
-    parts: list[Child] = [
-        tag("span", f"{count(first)} to {count(first + shown - 1)} of {count(number)}"),
-        tag("a", "Previous", href=back, rel="prev", class_="button") if what.page > 1 else None,
-        tag("a", "Next", href=what.address(p=what.page + 1), rel="next", class_="button")
-        if first + shown <= number
-        else None,
-    ]
-    return tag("nav", parts, class_="pager", aria_label="Pages")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Status, is_open
 from dashboards.live.when import clock
-from dashboards.live.words import behind, chance, duration, window
+from dashboards.live.words import behind, chance, count, duration, window
 
 __all__ = [
     "Rendered",
     "account_path",
     "card",
+    "choice",
     "facts",
     "frame",
     "incident_path",
@@ -23,6 +24,7 @@ __all__ = [
     "live_line",
     "metric_name",
     "named",
+    "pages",
     "severity",
     "side",
     "state_line",
@@ -120,6 +122,32 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Child]], *, text: int = 1
     return tag("div", whole, class_="scroll", tabindex=0, role="group", aria_label="Table")
 
 
+def choice(name: str, field: str, values: Sequence[tuple[str, str]], chosen: str) -> Html:
+    """A labelled list of (value, words) in a form; what is chosen is listed in any case."""
+    listed = [*values] if chosen in dict(values) else [*values, (chosen, chosen)]
+    options = [tag("option", words, value=v, selected=v == chosen) for v, words in listed]
+    return tag("label", f"{name} ", tag("select", options, name=field))
+
+
+def pages(shown: tuple[int, int, int], size: int, path: Callable[[int], str]) -> Html | None:
+    """The way to the pages before and after; `shown` is the first line's number, how many stand
+    here, and how many there are."""
+    first, here, whole = shown
+    if whole <= size:
+        return None
+    page = (first - 1) // size + 1
+    before = tag("a", "Previous", href=path(page - 1), rel="prev", class_="button")
+    after = tag("a", "Next", href=path(page + 1), rel="next", class_="button")
+    return tag(
+        "nav",
+        tag("span", f"{count(first)} to {count(first + here - 1)} of {count(whole)}"),
+        before if page > 1 else None,
+        after if first + here <= whole else None,
+        class_="pager",
+        aria_label="Pages",
+    )
+
+
 def frame(status: Status, page: Rendered, *, place: str, view: str) -> Html:
     """The whole document around a page's own part."""
     head = tag(
@@ -157,7 +185,7 @@ def side(status: Status, current: str) -> Html:
     places = [
         place("pulse", "Pulse", "/"),
         place("incidents", "Incidents", "/incidents", badge),
-        place("accounts", "Accounts", "/#hottest"),
+        place("accounts", "Accounts", "/accounts"),
         place("board/clusters", "Clusters", "/board/clusters"),
         place("board/content", "Content", "/board/content"),
         place("board/quotas", "Quotas", "/board/quotas"),

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from dashboards.boards.all import board
 from dashboards.live.account import account_page
+from dashboards.live.accounts import accounts_page
 from dashboards.live.board import board_page
 from dashboards.live.cluster import cluster_page
 from dashboards.live.html import Html, tag
@@ -64,6 +65,8 @@ class Views:
                 return await overview(status, self._reader)
             if page == "incident":
                 return await self._incident(identity, status)
+            if page == "accounts":
+                return await accounts_page(query, status, self._reader)
             if page == "incidents":
                 return await incidents_page(query, status, self._reader)
             if page == "account":

@@ -10,13 +10,13 @@ import pytest
 
 from dashboards.live.server import PageThread, start_page_thread
 from tests.browser.driver import Browser, missing
-from tests.browser.scene import SCRIPT, Scene
+from tests.browser.scene import BURST, SCRIPT, Scene
 from tests.browser.test_page import CONTRAST, READABLE, live
 
 pytestmark = pytest.mark.browser
 
 SHOTS = Path(__file__).resolve().parents[2] / "artifacts"
-LISTS = {"incidents": "incidents?state=any"}
+LISTS = {"incidents": "incidents?state=any", "accounts": "accounts?last=6h"}
 _RESOLVED = """
 INSERT INTO incident_log (incident_id, version, kind, detector, account_id, org_id, state, severity,
     started_at, last_seen_at, metric, window_s, peak_observed, expected, p_value, threshold,
@@ -139,6 +139,31 @@ def test_a_new_incident_enters_the_list_without_a_reload(
     )
 
 
+def test_accounts_are_found_beside_searched_and_opened(browser: Browser, page: PageThread) -> None:
+    browser.go(page.url)
+    live(browser)
+    browser.keys("a")
+    browser.wait(lambda: path(browser) == "/accounts", "the list is open")
+    live(browser)
+    assert browser.text("h1") == "5 accounts sent something in the last hour."
+    assert browser.text("#nav [aria-current]") == "Accounts"
+    first = browser.text("#accounts tbody tr").split("\t")
+    assert first[0] == BURST
+    assert first[7].strip() == "1", "one open incident"
+    assert browser.run("return document.querySelectorAll('#accounts .spark .line.hot').length") > 0
+    browser.keys("/")
+    browser.keys("0963")
+    browser.keys("\ue007")
+    browser.wait(lambda: "q=0963" in path(browser), "what is searched is in the address")
+    live(browser)
+    assert browser.text("h1") == "1 account like “0963” sent something."
+    browser.keys("j")
+    browser.keys("\ue007")
+    browser.wait(lambda: path(browser) == "/account/acct-0963", "its page is open")
+    assert browser.text("#nav [aria-current]") == "Accounts"
+    assert browser.complaints() == []
+
+
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("dark", [False, True])
 def test_lists_can_be_read(page: PageThread, scene: Scene, name: str, dark: bool) -> None:
@@ -148,7 +173,7 @@ def test_lists_can_be_read(page: PageThread, scene: Scene, name: str, dark: bool
         browser.go(page.url + LISTS[name])
         live(browser)
         browser.screenshot(SHOTS / f"{name}-{shade}.png")
-        first = "return document.querySelector('#incidents li').getBoundingClientRect().bottom"
+        first = "return document.querySelector('.incident, td').getBoundingClientRect().bottom"
         assert browser.run(first) < 400, "the first line stands on the first screen"
         assert browser.run(CONTRAST, READABLE) == []
         assert SCRIPT in browser.text("main")
