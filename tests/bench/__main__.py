@@ -5,9 +5,12 @@
     accounts    memory and rate with 1,000 to 1,000,000 accounts, and the rebuild of the largest
     delay       from event to row and from event to alert at 20,000 events a second
     coordination  signals a core-second by number of accounts and under one viral object
+    panels      every panel and rule on 10 million stored events of 100,000 accounts
+    first-paint  the console's pages on that store, in a headless browser
 
 Prints a table and writes `bench.json`. CPU seconds of the whole measured process are what counts;
 competitors run in turn, several times, and medians are compared: a noisy machine harms all alike.
+The store of the last two is kept in `--store` and found again by the next run.
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -28,12 +32,16 @@ from rich.console import Console
 from streams.scoring.record import DETECTORS, SCORE
 from tests.bench import delay
 from tests.bench.measure import ROOT, measured, median
+from tests.bench.panel_table import panel_table
 from tests.bench.table import table
 from tests.bench.topics import fill
 from tests.bench.traffic import Traffic
 from tests.support.kafka import RealKafka, missing
 
 _KEPT = ("faust-streaming", "chdb", "msgspec", "pyarrow", "numpy")
+#: Filling it takes minutes: it stays, outside the repository, until somebody removes it.
+_STORE = str(Path(tempfile.gettempdir()) / "pulse-bench-panels")
+_LONG_S = 7200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +55,13 @@ class Size:
     fetches: int
     seconds: float
     signals: int
+    stored: int  # events behind the panels
+    repeats: int  # of a panel or a page
+    store: str = _STORE
 
 
-_FULL = Size(3, 600_000, 40_000, (1_000, 10_000, 100_000, 1_000_000), 7, 30.0, 600_000)
-_QUICK = Size(1, 100_000, 8_000, (1_000, 100_000), 3, 16.0, 200_000)
+_FULL = Size(3, 600_000, 40_000, (1_000, 10_000, 100_000, 1_000_000), 7, 30.0, 600_000, 10**7, 7)
+_QUICK = Size(1, 100_000, 8_000, (1_000, 100_000), 3, 16.0, 200_000, 10**6, 3)
 
 
 def end_to_end(size: Size) -> dict[str, Any]:
@@ -142,13 +153,28 @@ def coordination(size: Size) -> dict[str, Any]:
     }
 
 
+def panels(size: Size) -> dict[str, Any]:
+    """Seconds by panel, board and rule."""
+    what = {"store": size.store, "events": size.stored, "repeats": size.repeats}
+    return {"panels": measured("panels", what, timeout_s=_LONG_S, shown=True)}
+
+
+def first_paint(size: Size) -> dict[str, Any]:
+    """Seconds to the first contentful paint, by page, cold and warm."""
+    what = {"store": size.store, "events": size.stored, "repeats": size.repeats}
+    return {"first_paint": measured("first_paint", what, timeout_s=_LONG_S, shown=True)}
+
+
 _PARTS: Mapping[str, Callable[[Size], dict[str, Any]]] = {
     "end-to-end": end_to_end,
     "stages": stages,
     "accounts": accounts,
     "delay": delays,
     "coordination": coordination,
+    "panels": panels,
+    "first-paint": first_paint,
 }
+_WITH_KAFKA = ("end-to-end", "delay")
 
 
 def machine() -> dict[str, Any]:
@@ -168,18 +194,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, one run of each")
     parser.add_argument("--only", choices=_PARTS, help="one part alone")
+    parser.add_argument("--events", type=int, help="stored behind the panels (default 10 million)")
+    parser.add_argument("--store", default=_STORE, help=f"where they are kept (default {_STORE})")
     given = parser.parse_args()
-    if lack := missing():
+    parts = [given.only] if given.only else list(_PARTS)
+    if any(name in _WITH_KAFKA for name in parts) and (lack := missing()):
         print(f"bench: {lack}", file=sys.stderr)
         return 1
-    size = _QUICK if given.quick else _FULL
+    size = replace(_QUICK if given.quick else _FULL, store=given.store)
+    size = replace(size, stored=given.events or size.stored)
     console = Console()
     result: dict[str, Any] = {"machine": machine(), "quick": given.quick}
-    for name in [given.only] if given.only else _PARTS:
+    for name in parts:
         with console.status(f"measuring {name}"):
             result |= _PARTS[name](size)
     file = ROOT / "bench.json"
     file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if "panels" in result:
+        console.print(panel_table(result["panels"]))
     console.print(table(result))
     console.print(f"written to {file}")
     return 0

@@ -56,8 +56,12 @@ def median(values: Iterable[float]) -> float:
     return statistics.median(values)
 
 
-def measured(module: str, what: Mapping[str, object]) -> dict[str, Any]:
+def measured(
+    module: str, what: Mapping[str, object], *, timeout_s: float = _TIMEOUT_S, shown: bool = False
+) -> dict[str, Any]:
     """Run a measurement in a fresh process; returns what it reports.
+
+    With `shown`, what it says on the way goes to the terminal.
 
     Raises:
         RuntimeError: it failed, with the end of what it said.
@@ -65,13 +69,16 @@ def measured(module: str, what: Mapping[str, object]) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", f"tests.bench.{module}", json.dumps(what)],
         cwd=ROOT,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=None if shown else subprocess.PIPE,
         text=True,
-        timeout=_TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"the measurement {module} {dict(what)} failed: {done.stderr[-2000:]}")
+        raise RuntimeError(
+            f"the measurement {module} {dict(what)} failed: {(done.stderr or '')[-2000:]}"
+        )
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 

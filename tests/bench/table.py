@@ -7,6 +7,9 @@ from typing import Any
 
 from rich.table import Table
 
+from tests.bench.paint_table import paint_rows
+from tests.bench.panel_table import panel_rows
+
 __all__ = ["table"]
 
 
@@ -68,6 +71,10 @@ def _rows(result: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
                 goal,
             )
     yield from _coordination(result)
+    if "panels" in result:
+        yield from panel_rows(result["panels"])
+    if "first_paint" in result:
+        yield from paint_rows(result["first_paint"])
 
 
 def _coordination(result: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
