@@ -6,7 +6,7 @@ Times are epoch milliseconds; `None` stands where nothing is known yet.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 __all__ = [
     "Gap",
@@ -20,6 +20,7 @@ __all__ = [
     "Status",
     "StatusSource",
     "StoreSide",
+    "calls",
     "is_open",
 ]
 
@@ -72,6 +73,7 @@ class Incident(TypedDict):
     """An incident as the fold holds it; `state` is open, ongoing or resolved.
 
     `threshold` is infinite where nothing that was counted would have alarmed by itself.
+    `part_of` is the incident of the open cluster whose member the account is, if there is one.
     """
 
     incident_id: str
@@ -89,6 +91,7 @@ class Incident(TypedDict):
     p_value: float
     window_s: int
     metric: str
+    part_of: NotRequired[str]
 
 
 class Gap(TypedDict):
@@ -130,5 +133,10 @@ StatusSource = Callable[[], Mapping[str, Any]]
 
 
 def is_open(incident: Incident) -> bool:
-    """Whether the incident still needs somebody."""
+    """Whether it still goes on."""
     return incident["state"] != "resolved"
+
+
+def calls(incident: Incident) -> bool:
+    """Whether it calls for somebody: it is open and no part of another one that does."""
+    return is_open(incident) and not incident.get("part_of")

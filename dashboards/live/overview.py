@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dashboards.live.against import blind, span
 from dashboards.live.chart import Plot, chart
 from dashboards.live.html import Child, Html, tag
-from dashboards.live.model import Incident, Row, Status, is_open
+from dashboards.live.model import Incident, Row, Status, calls, is_open
 from dashboards.live.parts import (
     Rendered,
     account_path,
@@ -20,13 +20,14 @@ from dashboards.live.read import Reader
 from dashboards.live.rows import LEAST, incident_row
 from dashboards.live.series import Point, runs_outside, usual
 from dashboards.live.when import clock
-from dashboards.live.words import compact, count, duration, verdict
+from dashboards.live.words import compact, count, duration, number_word, verdict
 from streams.errors import StoreError
 
 __all__ = ["overview", "title"]
 
 _MOST_OPEN = 20
 _MOST_RESOLVED = 5
+_MOST_PARTS = 5
 _FLEET_STEP = 5
 _CELLS = 60
 #: Per cent of dead letters from which on somebody should look at the senders.
@@ -35,19 +36,21 @@ _MANY_DEAD = 0.1
 
 async def overview(status: Status, reader: Reader) -> Rendered:
     """The page's own part; charts of incidents are left out where the store does not answer."""
-    opened = [incident for incident in status["incidents"] if is_open(incident)]
+    going_on = [incident for incident in status["incidents"] if is_open(incident)]
+    opened = sorted((one for one in going_on if calls(one)), key=_severity)
     resolved = [incident for incident in status["incidents"] if not is_open(incident)]
     shown, closed = opened[:_MOST_OPEN], resolved[:_MOST_RESOLVED]
     trouble = None
     try:
-        spans = [span(status, incident, LEAST) for incident in (*shown, *closed)]
+        drawn = [incident for incident in (*shown, *closed) if incident["account_id"]]
+        spans = [span(status, incident, LEAST) for incident in drawn]
         rows = await reader.minutes_around(spans)
     except StoreError as error:
         rows, trouble = [], str(error)
     said = verdict(status)
     kind = "detail" if said.trusted else "detail doubt"
     more = len(opened) - len(shown)
-    by_account = {incident["account_id"]: incident for incident in reversed(opened)}
+    by_account = {incident["account_id"]: incident for incident in reversed(going_on)}
     pieces = {
         "live": live_line(status),
         "headline": tag("h1", said.heading, id="headline", aria_live="polite"),
@@ -65,8 +68,33 @@ async def overview(status: Status, reader: Reader) -> Rendered:
 
 def title(status: Status) -> str:
     """The tab's title: the number of open incidents can be read without looking at the page."""
-    number = sum(1 for incident in status["incidents"] if is_open(incident))
+    number = sum(1 for incident in status["incidents"] if calls(incident))
     return f"({number}) Usage Pulse" if number else "Usage Pulse"
+
+
+def _row(status: Status, incident: Incident, rows: Sequence[Row]) -> Html:
+    drawn = bool(incident["account_id"])
+    return incident_row(status, incident, rows, _parts(status, incident), drawn=drawn)
+
+
+def _severity(incident: Incident) -> int:
+    """The worst first; the newest of equals, as they come."""
+    return {"high": 0, "medium": 1}.get(incident["severity"], 2)
+
+
+def _parts(status: Status, whole: Incident) -> Html | None:
+    """What the members of a cluster do on their own: a line with links."""
+    parts = [one for one in status["incidents"] if one.get("part_of") == whole["incident_id"]]
+    if not parts:
+        return None
+    links: list[Child] = []
+    for one in parts[:_MOST_PARTS]:
+        path = incident_path(one["incident_id"])
+        links += [", " if links else " ", tag("a", one["account_id"], href=path)]
+    many = "have incidents of their own" if len(parts) > 1 else "has an incident of its own"
+    who = f"{number_word(len(parts)).capitalize()} of its members {many}:"
+    more = len(parts) - _MOST_PARTS
+    return tag("p", who, links, f" and {count(more)} more" if more > 0 else None, class_="muted")
 
 
 def _incidents(
@@ -81,9 +109,7 @@ def _incidents(
     if trouble:
         parts.append(tag("p", "Charts are missing: " + trouble, class_="muted"))
     if opened:
-        parts.append(
-            tag("ol", [incident_row(status, one, rows) for one in opened], class_="incidents")
-        )
+        parts.append(tag("ol", [_row(status, one, rows) for one in opened], class_="incidents"))
     else:
         would = (
             "Nothing is open. What would stand here: an account's own sentence, such as “acct-0417 "
@@ -96,7 +122,7 @@ def _incidents(
     if resolved:
         parts.append(tag("h3", "Resolved lately"))
         parts.append(
-            tag("ol", [incident_row(status, o, rows) for o in resolved], class_="incidents done")
+            tag("ol", [_row(status, one, rows) for one in resolved], class_="incidents done")
         )
     return card("Open incidents", *parts, key="incidents")
 

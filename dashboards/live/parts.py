@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from dashboards.live.html import Child, Html, tag
-from dashboards.live.model import Incident, Status, is_open
+from dashboards.live.model import Incident, Status, calls, is_open
 from dashboards.live.when import clock
 from dashboards.live.words import behind, chance, count, duration, window
 
@@ -175,7 +175,7 @@ def frame(status: Status, page: Rendered, *, place: str, view: str) -> Html:
 
 def side(status: Status, current: str) -> Html:
     """The places of the console; a figure where something is open."""
-    number = sum(1 for incident in status["incidents"] if is_open(incident))
+    number = sum(1 for incident in status["incidents"] if calls(incident))
     badge = tag("span", number, class_="badge", aria_label=f"{number} open") if number else None
 
     def place(page: str, name: str, path: str, *more: Child) -> Html:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dashboards.live.model import Status, is_open
+from dashboards.live.model import Status, calls
 
 __all__ = [
     "Verdict",
@@ -119,7 +119,7 @@ class Verdict:
 def verdict(status: Status) -> Verdict:
     """What to say first. "All clear." only where the pipeline saw everything in time."""
     doubts = faults(status) + _doubts(status)
-    number = sum(1 for incident in status["incidents"] if is_open(incident))
+    number = sum(1 for incident in status["incidents"] if calls(incident))
     watching = f"Watching {count(status['accounts'])} account" + _plural(status["accounts"])
     if number:
         word = number_word(number).capitalize()

@@ -23,12 +23,14 @@ ROWS: Final[tuple[tuple[str, str], ...]] = (
     (
         "incident_log",
         f"""INSERT INTO incident_log (incident_id, version, kind, detector, account_id, org_id,
-        state, severity, started_at, last_seen_at, resolved_at, findings, metric, window_s, peak_observed,
-        expected, p_value, threshold, sentence, policy_version, kafka_partition, stored_at)
+        state, severity, started_at, last_seen_at, resolved_at, findings, metric, window_s,
+        peak_observed, expected, p_value, threshold, sentence, policy_version, kafka_partition,
+        stored_at)
     WITH arrayJoin([1, 2, 3]) AS step, {_AGE} AS age
     SELECT concat('inc-', toString(number)), step, ['burst', 'content', 'quota', 'shape'][1 +
         number % 4] AS kind, kind, {_WHO}, 'org-1', multiIf(step = 1, 'open', step = 2 OR
-        number < 60, 'ongoing', 'resolved') AS state, ['high', 'medium', 'low', 'low'][1 + number % 4],
+        number < 60, 'ongoing', 'resolved') AS state,
+        ['high', 'medium', 'low', 'low'][1 + number % 4],
         {_AT % "age"}, {_AT % "greatest(age - 1800000, 60000)"},
         if(state = 'resolved', {_AT % "greatest(age - 2400000, 60000)"}, NULL), 2 + step,
         'requests', 300, 1240, 31, 1e-5, 118, {_SENTENCE}, 'p1', number % 4, {_AT % "age"}
@@ -65,7 +67,8 @@ ROWS: Final[tuple[tuple[str, str], ...]] = (
     (
         "review_log",
         f"""INSERT INTO review_log SELECT concat('inc-', toString(60 + number * 5)),
-        {_AT % "60000"}, ['true', 'true', 'false', 'unsure'][1 + number % 4], 'ann', '' FROM numbers(3000)""",
+        {_AT % "60000"}, ['true', 'true', 'false', 'unsure'][1 + number % 4], 'ann', ''
+        FROM numbers(3000)""",
     ),
     (
         "incident_actions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,21 @@ def test_incidents_carry_what_explains_them(status: Status, part: Partition) -> 
     )
     states = [item["state"] == "resolved" for item in seen["incidents"]]
     assert states == sorted(states)
+
+
+def test_an_open_cluster_stands_among_the_incidents_and_its_members_are_parts_of_it(
+    status: Status, part: Partition
+) -> None:
+    status.partitions = lambda: {0: part}
+    own = next(one for one in part.fold.incidents.by_account.values() if one.state != "resolved")
+    ring = replace(own, incident_id="ring", account_id="", kind="coordinated_accounts")
+    status.groups = lambda: [(ring, frozenset({own.account_id, "acct-of-another-worker"}))]
+    parts = {item["incident_id"]: item["part_of"] for item in status.snapshot()["incidents"]}
+    assert parts["ring"] == ""
+    assert parts[own.incident_id] == "ring"
+    assert [name for name, whole in parts.items() if whole] == [own.incident_id]
+    status.groups = lambda: [(replace(ring, state="resolved"), frozenset({own.account_id}))]
+    assert not any(item["part_of"] for item in status.snapshot()["incidents"])
 
 
 def test_an_account_too_young_has_no_usual(status: Status, part: Partition) -> None:
