@@ -137,6 +137,8 @@ def coordination(size: Size) -> dict[str, Any]:
     """Signals per core-second of the coordination stream, by accounts, and under a viral object."""
     cases = {str(count): {"accounts": count, "viral": False} for count in size.accounts}
     cases["viral"] = {"accounts": 100_000, "viral": True}
+    ends = (min(size.accounts), max(size.accounts))
+    cases |= {f"file {n}": {"accounts": n, "viral": False, "file": True} for n in ends}
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
     for _ in range(size.runs):
         for name, case in cases.items():

@@ -3,7 +3,8 @@
 Content comes and goes: a signal is about one of the latest objects, fresh ones more than old ones,
 a few far more than most, so that what an object meets does not depend on how many accounts there
 are. Accounts are as unequally active as people. With `viral` one signal in five is about one object
-that all share. Reported are signals a core-second of `Stream.push`, and bytes a live signal.
+that all share. The method is tuned as for the live flow, or with `file` as for `pulse clusters`.
+Reported are signals a core-second of `Stream.push`, and bytes a live signal.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.coordination.parameters import Parameters
 from detectors.coordination.stream import Stream
 from tests.bench.measure import Spent, order, report, rss_bytes, spent_since
 
@@ -44,12 +46,13 @@ def _main() -> None:
 
 def _measure(what: dict[str, Any]) -> dict[str, object]:
     count, accounts, viral = int(what["signals"]), int(what["accounts"]), bool(what["viral"])
-    warm = Stream()
+    tuned = Parameters() if what.get("file") else Parameters().live()
+    warm = Stream(tuned)
     warm.push(*signals(0, _PORTION, accounts, 0.0, viral=viral))
     warm.judge()
     del warm
     before = rss_bytes()
-    stream = Stream()
+    stream = Stream(tuned)
     spent = 0.0
     for number in range(count // _PORTION):
         start = number * _PORTION / _PER_S
