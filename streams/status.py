@@ -121,10 +121,7 @@ class Status:
             "duplicates": counts["duplicates"],
             "late": counts["late"],
             "too_late": counts["too_late"],
-            "policy": {
-                "version": next((part.fold.policy.version for part in parts.values()), ""),
-                "problem": self.policy_problem(),
-            },
+            "policy": _ruling(parts, self.policy_problem()),
             "store": {"ok": not trouble, "sentence": trouble, "write_ms": write},
             "broker": {"ok": not self.broker, "sentence": self.broker},
             "coordination": self.coordination(),
@@ -147,6 +144,17 @@ class Status:
             "accounts": len(part.fold.accounts),
             "bytes": part.fold.accounts.state.nbytes,
         }
+
+
+def _ruling(parts: Mapping[int, Partition], problem: str) -> dict[str, Any]:
+    """The policy, and how many pages it allows in a shift where its budget counts pages."""
+    policy = next((part.fold.policy for part in parts.values()), None)
+    budget = None
+    if policy is not None and policy.detection.budget.unit == "pages_per_shift":
+        allowed = policy.detection.budget
+        pages = allowed.high + allowed.medium + allowed.cold_high + allowed.cold_medium
+        budget = {"pages": pages, "hours": allowed.shift_hours}
+    return {"version": policy.version if policy else "", "problem": problem, "budget": budget}
 
 
 def _quantiles(ordered: list[float]) -> dict[str, float] | None:

@@ -29,6 +29,7 @@ class Plot:
 
     `band` is the usual range, `threshold` the value below which nothing would have happened,
     `outside` spans beyond the usual, `blind` spans the pipeline did not see.
+    `bands` are usual ranges of single spans: start, end, low, high.
     """
 
     points: Sequence[Point]
@@ -39,6 +40,7 @@ class Plot:
     threshold_label: str = ""
     outside: Sequence[tuple[int, int]] = ()
     blind: Sequence[tuple[int, int]] = field(default=())
+    bands: Sequence[tuple[int, int, float, float]] = field(default=())
 
     @property
     def span(self) -> tuple[int, int]:
@@ -49,14 +51,18 @@ class Plot:
     def top(self) -> float:
         """Upper end of the value axis: a round number above everything drawn."""
         highest = max(value for _, value in self.points)
-        highest = max(highest, self.band[1] if self.band else 0.0, self.threshold or 0.0, 1.0)
-        return highest * 1.08
+        highest = max(highest, self.band[1] if self.band else 0.0, self.threshold or 0.0)
+        highest = max(highest, *(high for _, _, _, high in self.bands), 0.0)
+        return highest * 1.08 if highest > 0 else 1.0
 
     @property
     def alternative(self) -> str:
         """The chart in one sentence, for those who do not see it."""
         values = [value for _, value in self.points]
         text = f"{self.label}: between {count(min(values))} and {count(max(values))} {self.unit}"
+        if self.bands:
+            low, high = self.bands[-1][2:]
+            text += f", at this hour usually {count(low)} to {count(high)}"
         if self.band:
             text += f", usually {count(self.band[0])} to {count(self.band[1])}"
         if self.threshold is not None:
@@ -115,6 +121,9 @@ def _drawing(plot: Plot, width: str, height: str) -> Html:
     if plot.band:
         low, high = _y(plot, plot.band[1]), _y(plot, plot.band[0])
         parts.append(_box("band", 0, _SIDE, low, max(high, low + 12)))
+    for start, end, least, most in plot.bands:
+        top, floor = _y(plot, most), _y(plot, least)
+        parts.append(_box("band", _x(plot, start), _x(plot, end), top, max(floor, top + 12)))
     parts += [_box("beyond", _x(plot, a), _x(plot, b), 0, _SIDE) for a, b in plot.outside]
     parts.append(_path("line", plot, plot.points))
     for start, end in plot.outside:

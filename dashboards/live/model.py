@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NotRequired, TypedDict
 
 __all__ = [
+    "Budget",
     "Gap",
     "Hot",
     "Incident",
@@ -16,6 +17,7 @@ __all__ = [
     "Percentiles",
     "Query",
     "Row",
+    "Ruling",
     "Side",
     "Status",
     "StatusSource",
@@ -102,8 +104,25 @@ class Gap(TypedDict):
     sentence: str
 
 
+class Budget(TypedDict):
+    """What the policy allows in a shift, where it counts pages."""
+
+    pages: float
+    hours: float
+
+
+class Ruling(TypedDict):
+    """The policy that rules."""
+
+    version: str
+    problem: str
+    budget: NotRequired[Budget | None]
+
+
 class Status(TypedDict):
     """The worker at this moment."""
+
+    policy: NotRequired[Ruling]
 
     now: int
     started: int

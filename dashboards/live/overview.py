@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from dashboards.live.against import blind, span
 from dashboards.live.chart import Plot, chart
+from dashboards.live.fleet import Fleet, read_fleet
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Row, Status, calls, is_open
 from dashboards.live.parts import (
@@ -19,6 +21,7 @@ from dashboards.live.parts import (
 from dashboards.live.read import Reader
 from dashboards.live.rows import LEAST, incident_row
 from dashboards.live.series import Point, runs_outside, usual
+from dashboards.live.shift import pages_this_shift
 from dashboards.live.when import clock
 from dashboards.live.words import compact, count, duration, number_word, verdict
 from streams.errors import StoreError
@@ -29,6 +32,7 @@ _MOST_OPEN = 20
 _MOST_RESOLVED = 5
 _MOST_PARTS = 5
 _FLEET_STEP = 5
+_PATIENCE_S = 0.3
 _CELLS = 60
 #: Per cent of dead letters from which on somebody should look at the senders.
 _MANY_DEAD = 0.1
@@ -40,30 +44,45 @@ async def overview(status: Status, reader: Reader) -> Rendered:
     opened = sorted((one for one in going_on if calls(one)), key=_severity)
     resolved = [incident for incident in status["incidents"] if not is_open(incident)]
     shown, closed = opened[:_MOST_OPEN], resolved[:_MOST_RESOLVED]
-    trouble = None
+    trouble, rows = None, list[Row]()
+    usual: Fleet | None = None
+    pages: Html | None = None
     try:
         drawn = [incident for incident in (*shown, *closed) if incident["account_id"]]
         spans = [span(status, incident, LEAST) for incident in drawn]
-        rows = await reader.minutes_around(spans)
+        rows, usual, pages = await asyncio.gather(
+            reader.minutes_around(spans),
+            _fleet_in_time(status, reader),
+            pages_this_shift(status, reader),
+        )
     except StoreError as error:
-        rows, trouble = [], str(error)
+        trouble = str(error)
     said = verdict(status)
     kind = "detail" if said.trusted else "detail doubt"
     more = len(opened) - len(shown)
     by_account = {incident["account_id"]: incident for incident in reversed(going_on)}
     pieces = {
-        "live": live_line(status),
+        "live": live_line(status, pages),
         "headline": tag("h1", said.heading, id="headline", aria_live="polite"),
         "detail": tag("p", said.detail, class_=kind, id="detail"),
         "incidents": _incidents(status, shown, more, closed, rows, trouble),
-        "fleet": _fleet(status),
+        "fleet": _fleet(status, usual),
         "hottest": _hottest(status, by_account),
         "trust": _trust(status),
     }
-    columns = tag("div", pieces["incidents"], pieces["fleet"], class_="columns")
+    left = tag("div", pieces["incidents"], pieces["hottest"])
+    columns = tag("div", left, pieces["fleet"], class_="columns")
     top = [pieces["live"], pieces["headline"], pieces["detail"]]
-    whole = tag("div", top, columns, pieces["hottest"], pieces["trust"], id="view")
+    whole = tag("div", top, columns, pieces["trust"], id="view")
     return Rendered(whole, title(status), pieces)
+
+
+async def _fleet_in_time(status: Status, reader: Reader) -> Fleet | None:
+    """What needs somebody does not wait for a month of minutes: they follow with an update."""
+    try:
+        return await asyncio.wait_for(read_fleet(status, reader), _PATIENCE_S)
+    except TimeoutError:
+        return Fleet([], "What is usual for this hour is being read.")
 
 
 def title(status: Status) -> str:
@@ -127,7 +146,7 @@ def _incidents(
     return card("Open incidents", *parts, key="incidents")
 
 
-def _fleet(status: Status) -> Html:
+def _fleet(status: Status, fleet: Fleet | None) -> Html:
     points = _rates(status)
     band = usual(points)
     plot = Plot(
@@ -138,13 +157,18 @@ def _fleet(status: Status) -> Html:
         outside=runs_outside(points, band) if band else (),
         blind=blind(status),
     )
-    note = "Pale: what held for nine in ten of these moments." if band else None
+    lines: list[Child] = []
+    if fleet is not None:
+        lines = [
+            fleet.lines(blind(status)),
+            tag("p", fleet.against, class_="muted legend"),
+        ]
     accounts, stored = compact(status["accounts"]), compact(status["stored"])
     return card(
-        "Fleet, last ten minutes",
-        tag("p", tag("strong", compact(status["rate"])), " events a second", class_="figure"),
-        chart(plot, key="fleet", height=190, seconds=True),
-        tag("p", note, class_="muted") if note else None,
+        "Fleet, against what is usual for this hour",
+        lines,
+        tag("p", tag("strong", compact(status["rate"])), " events a second now", class_="figure"),
+        chart(plot, key="fleet", height=120, seconds=True),
         tag(
             "div",
             tag("p", tag("strong", accounts), tag("span", "accounts known"), class_="pair"),

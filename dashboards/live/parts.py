@@ -203,15 +203,15 @@ def side(status: Status, current: str) -> Html:
     )
 
 
-def live_line(status: Status) -> Html:
-    """The mark in the corner: how far this page is behind the events."""
+def live_line(status: Status, *more: Child) -> Html:
+    """The mark in the corner: how far this page is behind the events, and more beside it."""
     delay, late = status["delay_ms"], behind(status)
     dot = tag("span", "○" if late else "●", aria_hidden="true", class_="dot")
     word = tag("strong", "catching up" if late else "live")
     gap = late or (delay["p50"] if delay else None)
     text: list[Child] = [dot, " ", word, f", {duration(gap)} behind" if gap is not None else ""]
     mark = tag("span", text, class_="live late" if late else "live")
-    return tag("p", mark, tag("span", status["mode"], class_="mode"), id="live")
+    return tag("p", mark, tag("span", status["mode"], class_="mode"), more, id="live")
 
 
 _KEYS = tag(

@@ -99,13 +99,15 @@ ORDER BY at, account_id LIMIT 20000"""
 class Reader:
     """Questions of the pages to the store; raises what the store raises (`StoreError`)."""
 
-    def __init__(self, query: Query, *, keep: float = 4.0) -> None:
+    def __init__(self, query: Query, *, keep: float = 4.0, seldom: float = 600.0) -> None:
         self._query = query
         self._shared: Shared[list[Row]] = Shared(keep)
+        self._seldom: Shared[list[Row]] = Shared(seldom)
 
     async def close(self) -> None:
         """Ends questions that are still under way."""
         await self._shared.close()
+        await self._seldom.close()
 
     async def minutes(self, account_id: str, start: int, end: int) -> list[Row]:
         """Rows of `account_minute` of one account, from `start` to `end` (epoch ms)."""
@@ -212,8 +214,16 @@ class Reader:
         """The answer to a query of a board for what a viewer looks at."""
         return await self._ask(macros.expand(query.sql, span), {})
 
-    async def ask(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
-        """The answer to a page's own question, `{name}` in it being parameters."""
+    async def ask(
+        self, sql: str, parameters: Mapping[str, Any], *, seldom: bool = False
+    ) -> list[Row]:
+        """The answer to a page's own question, `{name}` in it being parameters.
+
+        `seldom`: the past, named by its parameters, does not change; it is kept for minutes.
+        """
+        if seldom:
+            key = sql + repr(sorted(parameters.items()))
+            return await self._seldom.get(key, lambda: self._fetch(sql, parameters))
         return await self._ask(sql, parameters)
 
     async def _ask(

@@ -14,6 +14,7 @@ import pytest
 from streams.events.columns import EVENT_SCHEMA
 from streams.ingest.batch import Batch, Counts
 from streams.ingest.partition import Partition
+from streams.policy.model import Budget
 from streams.status import Status
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
@@ -217,6 +218,18 @@ def test_an_open_cluster_stands_among_the_incidents_and_its_members_are_parts_of
     assert [name for name, whole in parts.items() if whole] == [own.incident_id]
     status.groups = lambda: [(replace(ring, state="resolved"), frozenset({own.account_id}))]
     assert not any(item["part_of"] for item in status.snapshot()["incidents"])
+
+
+def test_a_budget_of_pages_is_told_whole(status: Status, part: Partition) -> None:
+    status.partitions = lambda: {0: part}
+    assert status.snapshot()["policy"]["budget"] is None  # it counts by account-days
+    told = Budget(unit="pages_per_shift", high=1, medium=2.5, cold_high=0.5, cold_medium=1)
+    before = part.fold.policy
+    part.fold.policy = replace(before, detection=before.detection.changed(budget=told))
+    try:
+        assert status.snapshot()["policy"]["budget"] == {"pages": 5.0, "hours": 8.0}
+    finally:
+        part.fold.policy = before
 
 
 def test_an_account_too_young_has_no_usual(status: Status, part: Partition) -> None:
