@@ -32,21 +32,23 @@ PIPELINE: Final = "pulse-pipeline"
 UIDS: Final = (ONCALL, ACCOUNT, CLUSTERS, CONTENT, QUOTAS, QUALITY, PIPELINE)
 
 
-def _listed(name: str, column: str, title: str) -> Variable:
+def _listed(name: str, column: str, title: str, when: str = "") -> Variable:
     return Variable(
         name=name,
         title=title,
         query=Query(
             name=f"variable.{name}",
-            sql=f"SELECT DISTINCT {column} AS {name} FROM events WHERE {column} != '' "
+            sql=f"SELECT DISTINCT {column} AS {name} FROM events WHERE {column} != '' {when}"
             f"ORDER BY {name} LIMIT 1000",
             columns=(Column(name, "text"),),
-            sentence=f"Every {title.lower()} that was seen.",
+            sentence=f"Every {title.lower()} that was seen{' in a day' if when else ''}.",
         ),
     )
 
 
-ORG: Final = _listed("org", "org_id", "Organisation")
+#: There may be many organisations: those of a day are offered, any other can be typed.
+_DAY: Final = "AND ts > $__toTime_ms - toIntervalDay(1) AND ts <= $__toTime_ms "
+ORG: Final = _listed("org", "org_id", "Organisation", _DAY)
 COHORT: Final = _listed("cohort", "use_case", "Approved use case")
 MODEL: Final = _listed("model", "model", "Model")
 #: What most boards can be narrowed to.

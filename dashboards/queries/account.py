@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dashboards.model.query import Column, Query
-from dashboards.queries.parts import against_usual
+from dashboards.queries.parts import against_usual, by_category
 
 __all__ = [
     "ADDRESSES",
@@ -27,17 +27,17 @@ ALL_ACCOUNTS: Final = Query(
     name="account.all",
     sql="""
 SELECT account_id AS account
-FROM account_minute
-WHERE $__timeFilter(minute)
+FROM account_minute_parts
+WHERE $__timeFilter(minute) AND minute > $__toTime - toIntervalDay(1)
 GROUP BY account
 ORDER BY sum(requests) DESC
 LIMIT 1000""".strip(),
     columns=(Column("account", "text"),),
-    sentence="The busiest accounts of the range.",
+    sentence="The busiest accounts of the range, of its last day when it is longer.",
 )
 REQUESTS: Final = Query(
     name="account.requests",
-    sql=against_usual("count()", _ACCOUNT),
+    sql=against_usual("sum(requests)", f"(SELECT * FROM account_minute WHERE {_ACCOUNT})"),
     columns=(
         Column("time", "time"),
         Column("value", "requests", "requests"),
@@ -120,13 +120,10 @@ LIMIT 20""".strip(),
 )
 MODERATION: Final = Query(
     name="account.moderation",
-    sql=f"""
-SELECT $__timeInterval(ts) AS time, category, countIf(score >= 0.5) / count() AS flagged
-FROM events
-ARRAY JOIN mapKeys(moderation) AS category, mapValues(moderation) AS score
-WHERE $__timeFilter_ms(ts) AND {_ACCOUNT}
-GROUP BY time, category
-ORDER BY time, category""".strip(),
+    sql=by_category(
+        "(SELECT toStartOfMinute(ts) AS minute, verdict, count() AS requests FROM events "
+        f"WHERE {_ACCOUNT} GROUP BY minute, verdict)"
+    ),
     columns=(Column("time", "time"), Column("category", "text"), Column("flagged", "share")),
     sentence="Share of its requests that score 0.5 or more, by moderation category.",
 )

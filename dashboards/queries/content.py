@@ -5,35 +5,35 @@ from __future__ import annotations
 from typing import Final
 
 from dashboards.model.query import Column, Query
-from dashboards.queries.parts import EVENTS
+from dashboards.queries.parts import EVENTS, FLAGGED, FLEET, by_category
 
 __all__ = ["ACCOUNTS", "BY_CATEGORY", "BY_COHORT", "BY_LENGTH", "MEDICAL", "POLITICAL"]
 
-_FLAGGED: Final = "countIf(score >= 0.5)"
-
 BY_CATEGORY: Final = Query(
     name="content.by_category",
-    sql=f"""
-SELECT $__timeInterval(ts) AS time, category, {_FLAGGED} / count() AS flagged
-FROM events
-ARRAY JOIN mapKeys(moderation) AS category, mapValues(moderation) AS score
-WHERE $__timeFilter_ms(ts) AND {EVENTS}
-GROUP BY time, category
-ORDER BY time, category""".strip(),
+    sql=by_category(FLEET),
     columns=(Column("time", "time"), Column("category", "text"), Column("flagged", "share")),
     sentence="Share of scored requests at 0.5 or more, by moderation category.",
 )
 BY_COHORT: Final = Query(
     name="content.by_cohort",
     sql=f"""
-SELECT use_case AS cohort, category, {_FLAGGED} AS flagged, {_FLAGGED} / count() AS share,
-    uniqExactIf(account_id, score >= 0.5) AS accounts
-FROM events
-ARRAY JOIN mapKeys(moderation) AS category, mapValues(moderation) AS score
-WHERE $__timeFilter_ms(ts) AND {EVENTS}
-GROUP BY cohort, category
-HAVING flagged > 0
-ORDER BY flagged DESC
+SELECT cohort, category, flagged, flagged / scored AS share, accounts
+FROM (
+    SELECT use_case AS cohort, arrayJoin(splitByChar(',', verdict)) AS category,
+        count() AS flagged, uniqExact(account_id) AS accounts
+    FROM events
+    WHERE $__timeFilter_ms(ts) AND {FLAGGED} AND {EVENTS}
+    GROUP BY cohort, category
+) AS hit
+INNER JOIN (
+    WITH toStartOfMinute(ts) AS minute
+    SELECT use_case AS cohort, count() AS scored
+    FROM events
+    WHERE $__timeFilter(minute) AND verdict != 'unscored' AND {EVENTS}
+    GROUP BY cohort
+) AS all USING (cohort)
+ORDER BY flagged DESC, cohort, category
 LIMIT 30""".strip(),
     columns=(
         Column("cohort", "text"),
@@ -47,11 +47,12 @@ LIMIT 30""".strip(),
 BY_LENGTH: Final = Query(
     name="content.by_length",
     sql=f"""
-SELECT category, countIf(completion_tokens <= 32) AS short, countIf(completion_tokens > 32) AS long
-FROM events
-ARRAY JOIN mapKeys(moderation) AS category, mapValues(moderation) AS score
-WHERE $__timeFilter_ms(ts) AND score >= 0.5 AND completion_tokens > 0 AND {EVENTS}
+SELECT arrayJoin(splitByChar(',', verdict)) AS category, sum(f.short) AS short,
+    sum(f.outputs - f.short) AS long
+FROM {FLEET} AS f
+WHERE $__timeFilter(minute) AND {FLAGGED}
 GROUP BY category
+HAVING short + long > 0
 ORDER BY short + long DESC""".strip(),
     columns=(
         Column("category", "text"),
@@ -69,7 +70,7 @@ def _one(name: str, category: str, sentence: str) -> Query:
 SELECT $__timeInterval(ts) AS time, countIf(completion_tokens <= 32) AS short,
     countIf(completion_tokens > 32) AS long, uniqExact(account_id) AS accounts
 FROM events
-WHERE $__timeFilter_ms(ts) AND moderation['{category}'] >= 0.5 AND {EVENTS}
+WHERE $__timeFilter_ms(ts) AND concat(',', verdict, ',') LIKE '%,{category},%' AND {EVENTS}
 GROUP BY time
 ORDER BY time""".strip(),
         columns=(
@@ -91,20 +92,30 @@ POLITICAL: Final = _one(
 ACCOUNTS: Final = Query(
     name="content.accounts",
     sql=f"""
-SELECT account_id AS account, category, {_FLAGGED} AS flagged, {_FLAGGED} / count() AS share,
-    avg(completion_tokens) AS tokens_out
-FROM events
-ARRAY JOIN mapKeys(moderation) AS category, mapValues(moderation) AS score
-WHERE $__timeFilter_ms(ts) AND {EVENTS}
-GROUP BY account, category
-HAVING flagged >= 3
-ORDER BY flagged DESC
-LIMIT 30""".strip(),
+SELECT account, category, flagged, least(flagged / requests, 1) AS share, tokens_out
+FROM (
+    SELECT account_id AS account, arrayJoin(splitByChar(',', verdict)) AS category,
+        count() AS flagged
+    FROM events
+    WHERE $__timeFilter_ms(ts) AND {FLAGGED} AND {EVENTS}
+    GROUP BY account, category
+    HAVING flagged >= 3
+    ORDER BY flagged DESC, account, category
+    LIMIT 30
+) AS carriers
+INNER JOIN (
+    SELECT account_id AS account, sum(m.requests) AS requests,
+        sum(m.completion_tokens) / requests AS tokens_out
+    FROM account_minute_parts AS m
+    WHERE $__timeFilter(minute)
+    GROUP BY account
+) AS all USING (account)
+ORDER BY flagged DESC, account, category""".strip(),
     columns=(
         Column("account", "text", link="pulse-account"),
         Column("category", "text"),
         Column("flagged", "requests", "flagged"),
-        Column("share", "share", "of its requests"),
+        Column("share", "share", "of all its requests"),
         Column("tokens_out", "tokens", "tokens out, mean"),
     ),
     sentence="Who carries it.",

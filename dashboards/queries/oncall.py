@@ -6,6 +6,7 @@ from typing import Final
 
 from dashboards.model.query import Column, Query
 from dashboards.queries.parts import EVENTS, ORG, usual_query
+from dashboards.queries.parts import FLAGGED as IS_FLAGGED
 
 __all__ = [
     "CHANGED",
@@ -44,44 +45,47 @@ LIMIT 100""".strip(),
     sentence="Who does what, since when, how unlikely that is, and who looks at it.",
 )
 
+#: The fleet is summed by minute: a shorter step has one minute in it.
+_STEP_S: Final = "greatest($__interval_s, 60)"
+
 REQUESTS: Final = usual_query(
     "oncall.requests",
-    "count() / $__interval_s",
+    f"sum(requests) / {_STEP_S}",
     "requests/s",
     "requests",
     "Requests a second against the same time of day in the week before.",
 )
 TOKENS: Final = usual_query(
     "oncall.tokens",
-    "sum(completion_tokens) / $__interval_s",
+    f"sum(tokens_out) / {_STEP_S}",
     "tokens/s",
     "tokens out",
     "Output tokens a second against the same time of day in the week before.",
 )
 ERRORS: Final = usual_query(
     "oncall.errors",
-    "countIf(status >= 400 AND status != 429) / count()",
+    "sum(errors) / sum(requests)",
     "share",
     "errors",
     "Share of requests that failed: an outage of ours looks like misuse of many accounts.",
 )
 THROTTLED: Final = usual_query(
     "oncall.throttled",
-    "countIf(status = 429) / count()",
+    "sum(throttled) / sum(requests)",
     "share",
     "429s",
     "Share of requests refused for rate.",
 )
 SHORT: Final = usual_query(
     "oncall.short_outputs",
-    "countIf(completion_tokens BETWEEN 1 AND 32) / greatest(countIf(completion_tokens > 0), 1)",
+    "sum(short) / greatest(sum(outputs), 1)",
     "share",
     "short outputs",
     "Share of outputs of 32 tokens or fewer: amplification campaigns write short.",
 )
 FLAGGED: Final = usual_query(
     "oncall.flagged",
-    "countIf(arrayExists(score -> score >= 0.5, mapValues(moderation))) / count()",
+    f"sumIf(requests, {IS_FLAGGED}) / sum(requests)",
     "share",
     "flagged",
     "Share of requests with a moderation score of 0.5 or more in any category.",

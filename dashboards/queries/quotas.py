@@ -5,18 +5,27 @@ from __future__ import annotations
 from typing import Final
 
 from dashboards.model.query import Column, Query
-from dashboards.queries.parts import EVENTS
+from dashboards.queries.parts import EVENTS, FLEET
 
 __all__ = ["DRIFT", "ENDPOINTS", "HUGGING", "KEYS", "RETRIES", "THROTTLED", "USE_CASES"]
 
 THROTTLED: Final = Query(
     name="quotas.throttled",
     sql=f"""
-SELECT $__timeInterval(ts) AS time, countIf(status = 429) AS throttled,
-    uniqExactIf(account_id, status = 429) AS accounts
-FROM events
-WHERE $__timeFilter_ms(ts) AND {EVENTS}
-GROUP BY time
+SELECT time, throttled, accounts
+FROM (
+    SELECT $__timeInterval(minute) AS time, sum(f.throttled) AS throttled
+    FROM {FLEET} AS f
+    WHERE $__timeFilter(minute)
+    GROUP BY time
+) AS all
+LEFT JOIN (
+    WITH toStartOfMinute(ts) AS minute
+    SELECT $__timeInterval(minute) AS time, uniqExact(account_id) AS accounts
+    FROM events
+    WHERE $__timeFilter(minute) AND status = 429 AND {EVENTS}
+    GROUP BY time
+) AS refused USING (time)
 ORDER BY time""".strip(),
     columns=(
         Column("time", "time"),
@@ -28,22 +37,30 @@ ORDER BY time""".strip(),
 HUGGING: Final = Query(
     name="quotas.hugging",
     sql=f"""
-SELECT account_id AS account, use_case, max(quota_used) AS peak, avg(quota_used) AS mean,
-    countIf(quota_used >= 0.9) / count() AS near_limit, count() AS requests,
-    minIf(ts, quota_used >= 0.95) AS exhausted_at
-FROM events
-WHERE $__timeFilter_ms(ts) AND {EVENTS}
-GROUP BY account, use_case
-HAVING peak >= 0.8
-ORDER BY near_limit DESC, peak DESC
+SELECT account, use_case, peak, least(near_limit / requests, 1) AS near_limit, requests,
+    exhausted_at
+FROM (
+    SELECT account_id AS account, use_case, max(quota_used) AS peak,
+        countIf(quota_used >= 0.9) AS near_limit,
+        minIf(ts, quota_used >= 0.95) AS exhausted_at
+    FROM events
+    WHERE $__timeFilter_ms(ts) AND quota_used >= 0.8 AND {EVENTS}
+    GROUP BY account, use_case
+) AS near
+INNER JOIN (
+    SELECT account_id AS account, sum(m.requests) AS requests
+    FROM account_minute_parts AS m
+    WHERE $__timeFilter(minute)
+    GROUP BY account
+) AS all USING (account)
+ORDER BY near_limit DESC, peak DESC, requests DESC
 LIMIT 30""".strip(),
     columns=(
         Column("account", "text", link="pulse-account"),
         Column("use_case", "text", "approved use case"),
         Column("peak", "share"),
-        Column("mean", "share"),
         Column("near_limit", "share", "of requests at 90 % or more"),
-        Column("requests", "requests"),
+        Column("requests", "requests", "all its requests"),
         Column("exhausted_at", "time", "first at 95 %"),
     ),
     sentence="Accounts that live at their limit; early exhaustion is a sign of resale.",
@@ -51,19 +68,28 @@ LIMIT 30""".strip(),
 RETRIES: Final = Query(
     name="quotas.retries",
     sql=f"""
-SELECT account_id AS account, countIf(status = 429) AS throttled,
-    countIf(status = 429) / count() AS share, count() AS requests
-FROM events
-WHERE $__timeFilter_ms(ts) AND {EVENTS}
-GROUP BY account
-HAVING throttled >= 10
-ORDER BY throttled DESC
-LIMIT 30""".strip(),
+SELECT account, throttled, least(throttled / requests, 1) AS share, requests
+FROM (
+    SELECT account_id AS account, count() AS throttled
+    FROM events
+    WHERE $__timeFilter_ms(ts) AND status = 429 AND {EVENTS}
+    GROUP BY account
+    HAVING throttled >= 10
+    ORDER BY throttled DESC
+    LIMIT 30
+) AS refused
+INNER JOIN (
+    SELECT account_id AS account, sum(m.requests) AS requests
+    FROM account_minute_parts AS m
+    WHERE $__timeFilter(minute)
+    GROUP BY account
+) AS all USING (account)
+ORDER BY throttled DESC""".strip(),
     columns=(
         Column("account", "text", link="pulse-account"),
         Column("throttled", "requests", "429s"),
-        Column("share", "share", "of its requests"),
-        Column("requests", "requests"),
+        Column("share", "share", "of all its requests"),
+        Column("requests", "requests", "all its requests"),
     ),
     sentence="Who hammers on after being refused.",
 )
@@ -73,7 +99,7 @@ KEYS: Final = Query(
 SELECT account_id AS account, uniqExactIf(key_id, key_id != '') AS keys,
     countIf(status = 429) AS throttled, count() AS requests
 FROM events
-WHERE $__timeFilter_ms(ts) AND {EVENTS}
+WHERE $__timeFilter_ms(ts) AND ts > $__toTime_ms - toIntervalDay(1) AND {EVENTS}
 GROUP BY account
 HAVING keys >= 3
 ORDER BY keys DESC, throttled DESC
@@ -84,24 +110,35 @@ LIMIT 30""".strip(),
         Column("throttled", "requests", "429s"),
         Column("requests", "requests"),
     ),
-    sentence="Accounts with many keys in use: a new key when the old one is refused.",
+    sentence="Accounts with many keys in use in the last day of the range: a new key when the old "
+    "one is refused.",
 )
 USE_CASES: Final = Query(
     name="quotas.use_cases",
     sql=f"""
-SELECT use_case, uniqExact(account_id) AS accounts, count() AS requests,
-    quantile(0.5)(prompt_tokens) AS tokens_in, quantile(0.5)(completion_tokens) AS tokens_out,
-    countIf(status >= 400) / count() AS failed
-FROM events
-WHERE $__timeFilter_ms(ts) AND {EVENTS}
-GROUP BY use_case
+SELECT use_case, accounts, requests, tokens_in, tokens_out, failed
+FROM (
+    WITH toStartOfMinute(ts) AS minute
+    SELECT use_case, count() AS requests, sum(prompt_tokens) / requests AS tokens_in,
+        sum(completion_tokens) / requests AS tokens_out,
+        (countIf(status >= 400 AND status != 429) + countIf(status = 429)) / requests AS failed
+    FROM events
+    WHERE $__timeFilter(minute) AND {EVENTS}
+    GROUP BY use_case
+) AS all
+LEFT JOIN (
+    SELECT use_case, uniqExact(account_id) AS accounts
+    FROM events
+    WHERE $__timeFilter_ms(ts) AND ts > $__toTime_ms - toIntervalDay(1) AND {EVENTS}
+    GROUP BY use_case
+) AS who USING (use_case)
 ORDER BY requests DESC""".strip(),
     columns=(
         Column("use_case", "text", "approved use case"),
-        Column("accounts", "count"),
+        Column("accounts", "count", "accounts of the last day"),
         Column("requests", "requests"),
-        Column("tokens_in", "tokens", "tokens in, median"),
-        Column("tokens_out", "tokens", "tokens out, median"),
+        Column("tokens_in", "tokens", "tokens in, mean"),
+        Column("tokens_out", "tokens", "tokens out, mean"),
         Column("failed", "share"),
     ),
     sentence="What each approved use case looks like, live.",
@@ -109,9 +146,10 @@ ORDER BY requests DESC""".strip(),
 ENDPOINTS: Final = Query(
     name="quotas.endpoints",
     sql=f"""
-SELECT $__timeInterval(ts) AS time, endpoint, count() AS requests
+WITH toStartOfMinute(ts) AS minute
+SELECT $__timeInterval(minute) AS time, endpoint, count() AS requests
 FROM events
-WHERE $__timeFilter_ms(ts) AND {EVENTS}
+WHERE $__timeFilter(minute) AND {EVENTS}
 GROUP BY time, endpoint
 ORDER BY time, endpoint""".strip(),
     columns=(Column("time", "time"), Column("endpoint", "text"), Column("requests", "requests")),

@@ -68,7 +68,7 @@ ROWS: Final[tuple[tuple[str, str], ...]] = (
         "review_log",
         f"""INSERT INTO review_log SELECT concat('inc-', toString(60 + number * 5)),
         {_AT % "60000"}, ['true', 'true', 'false', 'unsure'][1 + number % 4], 'ann', ''
-        FROM numbers(3000)""",
+    FROM numbers(3000)""",
     ),
     (
         "incident_actions",
