@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dashboards.live.cells import rows_table
 from dashboards.live.figures import panel_figure
@@ -15,9 +15,13 @@ from dashboards.live.viewed import RANGES, as_query, viewed
 from dashboards.model.board import Board, Variable
 from dashboards.model.macros import Span
 from dashboards.model.panel import Panel
+from dashboards.model.query import Query
 from streams.errors import StoreError, StoreUnavailable
 
 __all__ = ["board_page", "board_path"]
+
+#: Rows, what the store said against it, or nothing yet.
+Answer = list[Row] | str | None
 
 
 def board_path(uid: str) -> str:
@@ -26,18 +30,26 @@ def board_path(uid: str) -> str:
 
 
 async def board_page(
-    board: Board, query: Mapping[str, str], status: Status, reader: Reader
+    board: Board,
+    query: Mapping[str, str],
+    status: Status,
+    reader: Reader,
+    patience: float | None = None,
 ) -> Rendered:
-    """The page's own part; each panel is a piece that is sent again when it changes."""
+    """The page's own part; each panel is a piece that is sent again when it changes.
+
+    A panel that has no answer within `patience` seconds keeps its place free: its question goes on,
+    and a page made later has it.
+    """
     span = viewed(board, query, status["now"])
     lists = [variable for variable in board.variables if variable.query is not None]
-    answers = await asyncio.gather(
-        *(_answer(reader, panel, span) for panel in board.panels),
-        *(_values(reader, variable, span) for variable in lists),
-    )
+    questions = [panel.query for panel in board.panels]
+    questions += [variable.query for variable in lists if variable.query is not None]
+    answers = await _answers(reader, questions, span, patience)
     panels = dict(zip(board.panels, answers[: len(board.panels)], strict=True))
     values = dict(zip((v.name for v in lists), answers[len(board.panels) :], strict=True))
-    pieces: dict[str, Html] = {"live": live_line(status)}
+    choices = _choices(board, query, span, values)
+    pieces: dict[str, Html] = {"live": live_line(status), "choices": choices}
     rows: list[Html] = []
     number = 0
     for row in board.rows:
@@ -54,35 +66,42 @@ async def board_page(
         pieces["live"],
         tag("h1", board.title, id="headline"),
         tag("p", board.about, class_="detail"),
-        _choices(board, query, span, values),
+        choices,
         rows,
         id="view",
     )
-    return Rendered(whole, f"{board.title} · Usage Pulse", pieces)
+    waiting = any(answer is None for answer in answers)
+    return Rendered(whole, f"{board.title} · Usage Pulse", pieces, waiting=waiting)
 
 
-async def _answer(reader: Reader, panel: Panel, span: Span) -> list[Row] | str:
+async def _answers(
+    reader: Reader, queries: Sequence[Query], span: Span, patience: float | None
+) -> list[Answer]:
+    """Rows or what the store said against it, by question; None where it is still being asked."""
+    tasks = [asyncio.ensure_future(_answer(reader, query, span)) for query in queries]
     try:
-        return await reader.rows(panel.query, span)
+        await asyncio.wait(tasks, timeout=patience)
+        return [task.result() if task.done() else None for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()  # the reader's own goes on
+
+
+async def _answer(reader: Reader, query: Query, span: Span) -> list[Row] | str:
+    try:
+        return await reader.rows(query, span)
     except StoreUnavailable:
         raise
     except StoreError as error:
         return str(error)
 
 
-async def _values(reader: Reader, variable: Variable, span: Span) -> list[Row] | str:
-    assert variable.query is not None
-    try:
-        return await reader.rows(variable.query, span)
-    except StoreUnavailable:
-        raise
-    except StoreError as error:
-        return str(error)
-
-
-def _card(panel: Panel, answer: list[Row] | str, key: str) -> Html:
-    if isinstance(answer, str):
-        inside: Child = tag("p", answer, class_="muted doubt")
+def _card(panel: Panel, answer: Answer, key: str) -> Html:
+    inside: Child
+    if answer is None:
+        inside = tag("p", "Asking the store…", class_="muted waiting")
+    elif isinstance(answer, str):
+        inside = tag("p", answer, class_="muted doubt")
     elif not answer:
         inside = tag("p", panel.empty, class_="muted empty")
     elif panel.kind == "table":
@@ -102,7 +121,7 @@ def _card(panel: Panel, answer: list[Row] | str, key: str) -> Html:
 
 
 def _choices(
-    board: Board, query: Mapping[str, str], span: Span, values: Mapping[str, list[Row] | str]
+    board: Board, query: Mapping[str, str], span: Span, values: Mapping[str, Answer]
 ) -> Html:
     """A form without script: range and variables go into the address."""
     last = query.get("last", "")
@@ -131,10 +150,11 @@ def _choices(
         method="get",
         action=board_path(board.uid),
         class_="choices",
+        id="choices",
     )
 
 
-def _variable(variable: Variable, chosen: str, rows: list[Row] | str | None) -> Html:
+def _variable(variable: Variable, chosen: str, rows: Answer) -> Html:
     if not isinstance(rows, list):
         field = tag("input", name=f"var-{variable.name}", value=chosen, maxlength=256)
         return tag("label", f"{variable.title} ", field)

@@ -36,12 +36,16 @@ _LEVELS = {"critical": "high", "high": "high", "medium": "medium", "warning": "m
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A page's own part, and the pieces of it (by id) that are sent again when they change."""
+    """A page's own part, and the pieces of it (by id) that are sent again when they change.
+
+    `waiting`: some pieces still wait for the store; making the page again brings them.
+    """
 
     whole: Html
     title: str
     pieces: Mapping[str, Html] = field(default_factory=dict)
     status: int = 200
+    waiting: bool = False
 
 
 def account_path(account_id: str) -> str:

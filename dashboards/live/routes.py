@@ -24,6 +24,7 @@ __all__ = ["MOST_VIEWERS", "Routes"]
 
 MOST_VIEWERS = 64
 _BEAT = 1.0
+_SOON = 0.05  # a panel is awaited: making the page again waits for it
 #: Pages that ask the store are made again less often than the one that lives on memory.
 _EVERY = {"pulse": 1, "board": 10, "cluster": 10, "accounts": 10}
 _SELDOM = 4
@@ -133,12 +134,13 @@ class Routes:
     ) -> None:
         query, session = _asked(request), self._sessions.of(request)
         sent: dict[str, str] = {}
-        beat, every = 0, _EVERY.get(page, _SELDOM)
+        beat, every, waiting = 0, _EVERY.get(page, _SELDOM), False
         while not self.stopping.is_set():
             patch: dict[str, Any] = {}
-            if beat % every == 0:
+            if waiting or beat % every == 0:
                 rendered = await self._views.render(page, identity, query)
                 patch = self._patch(place(page, identity), rendered, sent)
+                waiting = rendered.waiting
             beat += 1
             if "pieces" in patch:
                 patch["pieces"] = {
@@ -148,7 +150,7 @@ class Routes:
             text = json.dumps(patch, separators=(",", ":"), ensure_ascii=False)
             await response.write(f"data: {text}\n\n".encode("utf-8", "replace"))
             try:
-                await asyncio.wait_for(self.stopping.wait(), _BEAT)
+                await asyncio.wait_for(self.stopping.wait(), _SOON if waiting else _BEAT)
             except TimeoutError:
                 continue
 

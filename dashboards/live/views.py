@@ -25,6 +25,10 @@ from streams.errors import StoreError
 __all__ = ["Views", "address", "place"]
 
 
+#: A board is sent after so long with what has come by then; its live updates bring the rest.
+_PATIENCE_S = 0.4
+
+
 class Views:
     """Makes pages from the worker's status and the store; the same page at most once a second."""
 
@@ -47,7 +51,10 @@ class Views:
         """
         asked = query or {}
         key = address(page, identity, asked)
-        return await self._shared.get(key, lambda: self._make(page, identity, asked))
+        rendered = await self._shared.get(key, lambda: self._make(page, identity, asked))
+        if rendered.waiting:
+            self._shared.drop(key)
+        return rendered
 
     def forget(self) -> None:
         """Make pages anew: somebody has written."""
@@ -106,7 +113,7 @@ class Views:
             found = board(f"pulse-{name}")
         except KeyError:
             return _note(status, "There is no such board.", "The places are listed beside.", 404)
-        return await board_page(found, query, status, self._reader)
+        return await board_page(found, query, status, self._reader, _PATIENCE_S)
 
     async def _account(self, identity: str, status: Status) -> Rendered:
         whole = await account_page(identity, status, self._reader)

@@ -149,6 +149,7 @@ function graph(content, height) {
 const kinds = { time, bars, strip, raster, graph };
 
 async function draw(place) {
+  place.dataset.asked = "yes";
   const content = JSON.parse(place.dataset.figure);
   const height = Math.max(place.clientHeight, 120);
   try {

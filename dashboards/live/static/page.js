@@ -73,6 +73,10 @@ function apply(patch) {
     if (place && !place.contains(editing())) morph(place, holder.content.firstElementChild);
   }
   for (const plot of document.querySelectorAll(".plot[data-at]")) show(plot, Number(plot.dataset.at));
+  // A panel that had to wait for the store brings a picture that nobody has drawn yet.
+  for (const place of document.querySelectorAll("[data-figure]:not([data-asked])")) {
+    place.dispatchEvent(new Event("figure", { bubbles: true }));
+  }
 }
 
 // A page that is no longer current must say so: silence is not an all clear.
