@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from dashboards.live.server import PageThread, start_page_thread
+from tests.browser.contrast import CONTRAST, READABLE
 from tests.browser.driver import Browser, missing
 from tests.browser.scene import BURST, SCRIPT, Scene
-from tests.browser.test_page import CONTRAST, READABLE, live
+from tests.browser.test_page import live
 
 pytestmark = pytest.mark.browser
 

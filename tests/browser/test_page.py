@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dashboards.live.server import PageThread, start_page_thread
+from tests.browser.contrast import CONTRAST, READABLE
 from tests.browser.driver import Browser, missing
 from tests.browser.scene import BURST, RIGHT_TO_LEFT, SCRIPT, Scene
 
@@ -25,33 +26,6 @@ PAGES = {
     "account": f"account/{BURST}",
     "odd-incident": "incident/inc-script",
 }
-#: Lowest contrast between text and ground that everybody can read (WCAG 2.2, level AA).
-READABLE = 4.5
-
-CONTRAST = """
-  const lum = (c) => {
-    const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
-      .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = (el) => {
-    for (let e = el; e; e = e.parentElement) {
-      const c = getComputedStyle(e).backgroundColor;
-      if (c !== "rgba(0, 0, 0, 0)") return c;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const found = [];
-  for (const el of document.querySelectorAll("body *")) {
-    const own = [...el.childNodes].some((n) => n.nodeType === 3 && n.nodeValue.trim());
-    if (!own || !el.getClientRects().length || el.closest(".skip, dialog")) continue;
-    const style = getComputedStyle(el);
-    const a = lum(el.closest("svg") ? style.fill : style.color), b = lum(ground(el));
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < arguments[0]) found.push(`${ratio.toFixed(2)} ${el.className} ${el.textContent}`);
-  }
-  return found;
-"""
 
 
 @pytest.fixture(scope="module", autouse=True)
