@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from dashboards.live.blind import Blind, blind_spans, hatched, legend, spoken
 from dashboards.live.cells import rows_table
 from dashboards.live.figures import panel_figure
 from dashboards.live.html import Child, Html, tag
@@ -45,11 +46,17 @@ async def board_page(
     lists = [variable for variable in board.variables if variable.query is not None]
     questions = [panel.query for panel in board.panels]
     questions += [variable.query for variable in lists if variable.query is not None]
-    answers = await _answers(reader, questions, span, patience)
+    gaps, answers = await asyncio.gather(
+        blind_spans(reader, span.start, span.end), _answers(reader, questions, span, patience)
+    )
     panels = dict(zip(board.panels, answers[: len(board.panels)], strict=True))
     values = dict(zip((v.name for v in lists), answers[len(board.panels) :], strict=True))
     choices = _choices(board, query, span, values)
-    pieces: dict[str, Html] = {"live": live_line(status), "choices": choices}
+    pieces: dict[str, Html] = {
+        "live": live_line(status),
+        "choices": choices,
+        "blind": legend(gaps),
+    }
     rows: list[Html] = []
     number = 0
     for row in board.rows:
@@ -57,7 +64,7 @@ async def board_page(
         for panel in row.panels:
             number += 1
             key = f"panel-{number}"
-            pieces[key] = _card(panel, panels[panel], key)
+            pieces[key] = _card(panel, panels[panel], key, gaps, span)
             cells.append(pieces[key])
         rows.append(tag("h2", row.title, class_="row"))
         rows.append(tag("div", cells, class_="panels"))
@@ -67,6 +74,7 @@ async def board_page(
         tag("h1", board.title, id="headline"),
         tag("p", board.about, class_="detail"),
         choices,
+        pieces["blind"],
         rows,
         id="view",
     )
@@ -96,7 +104,7 @@ async def _answer(reader: Reader, query: Query, span: Span) -> list[Row] | str:
         return str(error)
 
 
-def _card(panel: Panel, answer: Answer, key: str) -> Html:
+def _card(panel: Panel, answer: Answer, key: str, gaps: Sequence[Blind], span: Span) -> Html:
     inside: Child
     if answer is None:
         inside = tag("p", "Asking the store…", class_="muted waiting")
@@ -107,7 +115,8 @@ def _card(panel: Panel, answer: Answer, key: str) -> Html:
     elif panel.kind == "table":
         inside = rows_table(panel.query, answer)
     else:
-        inside = panel_figure(panel, answer, key=key)
+        blind = hatched(gaps, span.start, span.end)
+        inside = panel_figure(panel, answer, key=key, blind=blind, unseen=spoken(gaps))
     head = tag("h3", panel.title, id=f"{key}-heading", title=panel.about)
     return tag(
         "section",

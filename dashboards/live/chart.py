@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dashboards.live.html import Html, tag
+from dashboards.live.html import Child, Html, tag
 from dashboards.live.series import Point
 from dashboards.live.when import clock, clock_text
 from dashboards.live.words import compact, count
@@ -21,6 +21,7 @@ __all__ = ["Plot", "chart", "spark"]
 _SIDE = 1000.0
 _SLANT = 180.0
 _TABLE_ROWS = 60
+_NAMED = 3  # blind spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,15 @@ class Plot:
             text += f", usually {count(self.band[0])} to {count(self.band[1])}"
         if self.threshold is not None:
             text += f", silent below {count(self.threshold)}"
-        if self.blind:
-            text += f", {len(self.blind)} span{'s' if len(self.blind) > 1 else ''} not seen"
+        for start, end in self.unseen:
+            text += f", blind {clock_text(start)} to {clock_text(end)} UTC"
         return text + "."
+
+    @property
+    def unseen(self) -> list[tuple[int, int]]:
+        """The blind spans that reach into the chart, each once."""
+        first, last = self.span
+        return sorted({(a, b) for a, b in self.blind if b >= first and a <= last})
 
 
 def spark(plot: Plot) -> Html:
@@ -112,7 +119,9 @@ def chart(plot: Plot, *, key: str, height: int = 220, seconds: bool = False) -> 
         data_seconds=seconds,
     )
     readout = tag("p", class_="readout", aria_live="polite")
-    return tag("figure", plotted, readout, _table(plot, key, seconds), id=f"chart-{key}")
+    return tag(
+        "figure", plotted, readout, _blind(plot), _table(plot, key, seconds), id=f"chart-{key}"
+    )
 
 
 def _drawing(plot: Plot, width: str, height: str) -> Html:
@@ -131,7 +140,7 @@ def _drawing(plot: Plot, width: str, height: str) -> Html:
     if plot.threshold is not None:
         y = round(_y(plot, plot.threshold), 1)
         parts.append(tag("line", class_="silent", x1=0, x2=_SIDE, y1=y, y2=y))
-    parts += [_hatching(plot, start, end) for start, end in plot.blind]
+    parts += [_hatching(plot, start, end) for start, end in plot.unseen]
     return tag(
         "svg",
         *parts,
@@ -215,6 +224,19 @@ def _box(kind: str, left: float, right: float, top: float, bottom: float) -> Htm
         "height": f"{height:.1f}",
     }
     return tag("rect", class_=kind, **place)
+
+
+def _blind(plot: Plot) -> Html | None:
+    """What the hatching means, with its times."""
+    if not plot.unseen:
+        return None
+    parts: list[Child] = []
+    for place, (start, end) in enumerate(plot.unseen[:_NAMED]):
+        parts += ["; " if place else "", clock(start), " to ", clock(end)]
+    if len(plot.unseen) > _NAMED:
+        parts.append(f"; and {len(plot.unseen) - _NAMED} more")
+    mark = tag("i", class_="hatching", aria_hidden="true")
+    return tag("p", mark, " blind ", parts, class_="muted blindness")
 
 
 def _hatching(plot: Plot, start: int, end: int) -> Html:

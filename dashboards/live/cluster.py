@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any, Final
 
+from dashboards.live.blind import Blind, blind_spans, hatched, legend, spoken
 from dashboards.live.figures import figure
 from dashboards.live.group import happened
 from dashboards.live.html import Child, Html, tag
@@ -47,13 +48,15 @@ async def cluster_page(
     names = [one["account_id"] for one in present[:_MOST_DRAWN]]
     end = int(cluster["last_seen_at"])
     start = min(int(cluster["since"]), end - _LEAST_MS)
-    acts = await reader.acts(names, max(start, end - _DAY_MS), end)
+    start = max(start, end - _DAY_MS)
+    acts = await reader.acts(names, start, end)
+    gaps = await blind_spans(reader, start, end)
     partners = _partners(ties)
     shared = common(acts, max(int(cluster["within_s"]), 5) * 1000)
     pieces = {
         "live": live_line(status),
         "graph": _graph(present, ties, partners, end),
-        "raster": _raster(names, acts, shared),
+        "raster": _raster(names, acts, shared, gaps, (start, end)),
         "members": _members(members, partners, shared, end),
         "ties-by": _objects(cluster),
         "chance": _numbers(cluster),
@@ -129,7 +132,13 @@ def _graph(
     return card("Who is tied to whom; joined today stand out", picture, _cut(members), key="graph")
 
 
-def _raster(names: Sequence[str], acts: Sequence[Row], shared: dict[str, list[bool]]) -> Html:
+def _raster(
+    names: Sequence[str],
+    acts: Sequence[Row],
+    shared: dict[str, list[bool]],
+    gaps: Sequence[Blind],
+    span: tuple[int, int],
+) -> Html:
     moments: dict[str, list[int]] = {name: [] for name in names}
     for one in acts:
         moments[one["account_id"]].append(int(one["at"]))
@@ -146,8 +155,10 @@ def _raster(names: Sequence[str], acts: Sequence[Row], shared: dict[str, list[bo
     if not acts:
         empty = tag("p", "No action of a member is stored for this span.", class_="muted")
         return card("Who acted when", empty, key="raster")
-    picture = figure({"kind": "raster", "lanes": lanes}, words, key="raster", height=12)
-    return card("Who acted when; moments in common stand out", picture, key="raster")
+    content = {"kind": "raster", "lanes": lanes, "blind": hatched(gaps, *span)}
+    picture = figure(content, f"{words} {spoken(gaps)}".strip(), key="raster", height=12)
+    heading = "Who acted when; moments in common stand out"
+    return card(heading, picture, legend(gaps), key="raster")
 
 
 def _cut(members: Sequence[Row]) -> Html | None:

@@ -39,11 +39,24 @@ def figure(content: Mapping[str, Any], words: str, *, key: str, height: int) -> 
     )
 
 
-def panel_figure(panel: Panel, rows: Sequence[Row], *, key: str) -> Html:
-    """A panel of kind time, bars or strip, with its numbers folded away below."""
+def panel_figure(
+    panel: Panel,
+    rows: Sequence[Row],
+    *,
+    key: str,
+    blind: Sequence[Sequence[int]] = (),
+    unseen: str = "",
+) -> Html:
+    """A panel of kind time, bars or strip, with its numbers folded away below.
+
+    `blind` are spans (epoch ms) to be hatched in what has a time axis, `unseen` says them.
+    """
     draw = {"time": _time, "strip": _strip, "bars": _bars, "stat": _time}[panel.kind]
-    content = draw(panel, rows)
-    picture = figure(content, _words(panel, rows), key=key, height=panel.height)
+    content, words = draw(panel, rows), _words(panel, rows)
+    if blind and panel.kind != "bars":
+        content["blind"] = [list(span) for span in blind]
+        words = f"{words} {unseen}"
+    picture = figure(content, words, key=key, height=panel.height)
     return tag("figure", picture, _numbers(panel, rows))
 
 

@@ -54,7 +54,7 @@ def reader(store: ChdbStore, seen: list[str] | None = None) -> Reader:
         rows: list[dict[str, Any]] = store.query(sql, parameters or None).to_pylist()
         return rows
 
-    return Reader(answer)
+    return Reader(answer, keep=0.0)
 
 
 def fleet(store: ChdbStore) -> Fleet:
@@ -95,6 +95,7 @@ def test_what_is_outside_is_said_in_points_and_times(store: ChdbStore) -> None:
     assert '<span class="outside">+6 points on this hour</span>' in drawn
     assert drawn.count("line hot") >= 3
     assert drawn.count('class="hatch"') == 4
+    assert drawn.count('class="band"') == 4 * 7  # six hours are parts of seven
 
 
 @pytest.mark.parametrize(

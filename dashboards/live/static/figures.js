@@ -19,6 +19,23 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+// Spans the pipeline did not see, over the whole height of a chart: a filled outline each.
+function hatch(content, traces, made) {
+  if (!content.blind || !content.blind.length) return;
+  const x = [], y = [];
+  for (const [from, to] of content.blind) {
+    x.push(local(from), local(from), local(to), local(to), null);
+    y.push(0, 1, 1, 0, null);
+  }
+  traces.push({
+    x, y, yaxis: "y2", name: "blind", mode: "lines", line: { width: 0 }, fill: "toself", hoverinfo: "skip",
+    fillpattern: { shape: "/", fgcolor: colour("--hot"), bgcolor: "rgba(0,0,0,0)", fgopacity: 0.7, size: 7, solidity: 0.16 },
+    showlegend: true, legendrank: 2000,
+  });
+  made.yaxis2 = { overlaying: "y", range: [0, 1], visible: false, fixedrange: true };
+  made.showlegend = true;
+}
+
 // Plotly writes times as it gets them: they are moved into the viewer's zone first.
 function local(ms) {
   if (typeof ms === "string") ms = Date.parse(ms.includes("T") ? ms : ms.replace(" ", "T") + (ms.length > 10 ? "Z" : ""));
@@ -37,7 +54,7 @@ function layout(content, height) {
     font: { color: colour("--text"), family: "system-ui, sans-serif", size: 12 },
     hovermode: "x unified", hoverlabel: { bgcolor: colour("--card"), font: { color: colour("--text") } },
     xaxis: { ...axis, showgrid: false }, yaxis: { ...axis, rangemode: "tozero", ticksuffix: content.unit || "" },
-    legend: { orientation: "h", y: -0.15, font: { color: colour("--muted"), size: 11 } },
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: colour("--muted"), size: 11 } },
     showlegend: false,
   };
 }
@@ -155,6 +172,7 @@ async function draw(place) {
   try {
     const library_ = await library();
     const made = kinds[content.kind](content, height);
+    hatch(content, made.traces, made.layout);
     await library_.react(place, made.traces, made.layout, { displayModeBar: false, responsive: true });
     place.dataset.drawn = "yes";
   } catch (error) {
