@@ -91,6 +91,8 @@ def drawn(browser: Browser) -> None:
 def test_boards(light: Browser, page: PageThread, name: str) -> None:
     chosen = {"account": "?var-account=acct-0417", "clusters": f"?var-cluster={CLUSTER}"}
     light.go(page.url + f"board/{name}{chosen.get(name, '')}")
+    asked = "return document.querySelectorAll('.panel .waiting').length"
+    light.wait(lambda: light.run(asked) == 0, "every panel has its answer", 30)
     if light.run("return document.querySelector('[data-figure]') !== null"):
         drawn(light)
     assert light.complaints() == []
