@@ -73,9 +73,11 @@ def asking(store: ChdbStore) -> Callable[[str, Mapping[str, Any]], Awaitable[lis
     """As `streams.runtime.Running.query`."""
 
     async def query(sql: str, parameters: Mapping[str, Any]) -> list[Row]:
-        table = await asyncio.to_thread(store.query, sql, dict(parameters) or None)
-        rows: list[Row] = table.to_pylist()
-        return rows
+        def read() -> list[Row]:
+            rows: list[Row] = store.query(sql, dict(parameters) or None).to_pylist()
+            return rows
+
+        return await asyncio.to_thread(read)
 
     return query
 
