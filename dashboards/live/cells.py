@@ -16,6 +16,8 @@ from dashboards.model.units import unit
 
 __all__ = ["cell", "rows_table"]
 
+#: Characters that stay on one line.
+_SHORT: Final = 24
 _MILLISECONDS: Final = {"ms": 1.0, "s": 1e3, "min": 6e4}
 
 
@@ -30,11 +32,12 @@ def rows_table(query: Query, rows: Sequence[Row]) -> Html:
         )
         for column in query.columns
     ]
+    widths = {column.name: _width(column, rows) for column in query.columns}
     body = [
         tag(
             "tr",
             [
-                tag("td", cell(column, row[column.name]), class_=_class(column))
+                tag("td", cell(column, row[column.name]), class_=widths[column.name])
                 for column in query.columns
             ],
         )
@@ -46,6 +49,14 @@ def rows_table(query: Query, rows: Sequence[Row]) -> Html:
 
 def _class(column: Column) -> str | None:
     return None if column.unit in ("text", "time") else "number"
+
+
+def _width(column: Column, rows: Sequence[Row]) -> str | None:
+    """Names and times stay on one line, sentences get room for some words on each."""
+    if column.unit != "text":
+        return "short" if column.unit == "time" else _class(column)
+    longest = max((len(str(row[column.name] or "")) for row in rows), default=0)
+    return "short" if longest <= _SHORT else "long"
 
 
 def cell(column: Column, value: Any) -> Child:

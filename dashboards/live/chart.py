@@ -54,7 +54,7 @@ class Plot:
         highest = max(value for _, value in self.points)
         highest = max(highest, self.band[1] if self.band else 0.0, self.threshold or 0.0)
         highest = max(highest, *(high for _, _, _, high in self.bands), 0.0)
-        return highest * 1.08 if highest > 0 else 1.0
+        return highest * 1.08 if highest > 1e-9 else 1.0
 
     @property
     def alternative(self) -> str:

@@ -103,6 +103,36 @@ def test_boards(light: Browser, page: PageThread, name: str) -> None:
     light.screenshot(SHOTS / f"board-{name}.png")
 
 
+#: Cells whose text is squeezed: names and times that break, sentences of a word or two a line.
+SQUEEZED = """
+  const found = [];
+  for (const cell of document.querySelectorAll('.panel tbody td:not(.number)')) {
+    const text = cell.innerText.trim();
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    const tops = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+    if (text && text.length / tops.size < Math.min(text.length, 12)) found.push(text);
+  }
+  return found;
+"""
+
+
+@pytest.mark.parametrize("name", ["clusters", "oncall", "quality", "pipeline"])
+@pytest.mark.parametrize("width", [390, 1000, 1440])
+def test_tables_of_boards_give_words_room(
+    light: Browser, page: PageThread, name: str, width: int
+) -> None:
+    light.size(width, 900)
+    light.go(page.url + f"board/{name}?var-cluster={CLUSTER}")
+    try:
+        assert light.run("return document.querySelectorAll('.panel td').length") > 0
+        assert light.run(SQUEEZED) == []
+        assert light.run("return document.documentElement.scrollWidth") <= width
+        light.screenshot(SHOTS / f"board-{name}-{width}.png")
+    finally:
+        light.size(1440, 900)
+
+
 def test_a_board_is_narrowed_by_its_form(light: Browser, page: PageThread) -> None:
     light.go(page.url + "board/quotas")
     light.run(

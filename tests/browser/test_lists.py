@@ -1,8 +1,9 @@
-"""The lists of incidents and accounts in a real browser: narrowed, walked by keyboard, paged."""
+"""Lists of incidents and accounts in a real browser, walked by keyboard; the fleet's figures."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,6 +164,26 @@ def test_accounts_are_found_beside_searched_and_opened(browser: Browser, page: P
     browser.wait(lambda: path(browser) == "/account/acct-0963", "its page is open")
     assert browser.text("#nav [aria-current]") == "Accounts"
     assert browser.complaints() == []
+
+
+def test_the_fleet_is_held_against_its_usual(browser: Browser, page: PageThread) -> None:
+    browser.go(page.url)
+    live(browser)
+    outside = "return [...document.querySelectorAll('.meters .outside')].map((e) => e.innerText)"
+    # Two bursts are most of what so small a fleet sends.
+    browser.wait(lambda: len(browser.run(outside)) == 2, "what is usual was read")
+    words = browser.run(outside)
+    assert all(re.fullmatch(r"x\d+ on the last day", text) for text in words)
+    tints = browser.run(
+        "const hot = getComputedStyle(document.querySelector('.meters .line.hot')).stroke;"
+        "return [...document.querySelectorAll('.meters .outside')]"
+        ".map((e) => getComputedStyle(e).color === hot)"
+    )
+    assert tints == [True, True]
+    assert "Only one day before is stored" in browser.text("#fleet")
+    assert re.search(r"\d pages? this shift", browser.text("#live"))
+    browser.run("document.querySelector('#pages').click()")
+    browser.wait(lambda: "quality" in str(browser.run("return location.pathname")), "the board")
 
 
 @pytest.mark.parametrize("name", LISTS)

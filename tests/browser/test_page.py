@@ -6,7 +6,6 @@ Screenshots of every state are left in artifacts/ to be looked at.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,26 +160,6 @@ def test_all_clear_is_withheld_and_blind_spans_are_hatched(
     hatched = "return document.querySelectorAll('.meters .spark .hatch').length"
     assert browser.run(drawn) == browser.run(hatched) == 4
     browser.screenshot(SHOTS / "blind.png")
-
-
-def test_the_fleet_is_held_against_its_usual(browser: Browser, page: PageThread) -> None:
-    browser.go(page.url)
-    live(browser)
-    outside = "return [...document.querySelectorAll('.meters .outside')].map((e) => e.innerText)"
-    # Two bursts are most of what so small a fleet sends.
-    browser.wait(lambda: len(browser.run(outside)) == 2, "what is usual was read")
-    words = browser.run(outside)
-    assert all(re.fullmatch(r"x\d+ on the last day", text) for text in words)
-    tints = browser.run(
-        "const hot = getComputedStyle(document.querySelector('.meters .line.hot')).stroke;"
-        "return [...document.querySelectorAll('.meters .outside')]"
-        ".map((e) => getComputedStyle(e).color === hot)"
-    )
-    assert tints == [True, True]
-    assert "Only one day before is stored" in browser.text("#fleet")
-    assert re.search(r"\d pages? this shift", browser.text("#live"))
-    browser.run("document.querySelector('#pages').click()")
-    browser.wait(lambda: "quality" in str(browser.run("return location.pathname")), "the board")
 
 
 def test_hostile_and_foreign_names_stay_names(
