@@ -4,6 +4,7 @@
     stages      each stage of a fetch alone
     accounts    memory and rate with 1,000 to 1,000,000 accounts, and the rebuild of the largest
     delay       from event to row and from event to alert at 20,000 events a second
+    notify      from the row of an alert to the message at its channel
     coordination  signals a core-second by number of accounts and under one viral object
     panels      every panel and rule on 10 million stored events of 100,000 accounts
     first-paint  the console's pages on that store, in a headless browser
@@ -57,11 +58,25 @@ class Size:
     signals: int
     stored: int  # events behind the panels
     repeats: int  # of a panel or a page
+    history: int  # incidents before those that are told
+    told: int
     store: str = _STORE
 
 
-_FULL = Size(3, 600_000, 40_000, (1_000, 10_000, 100_000, 1_000_000), 7, 30.0, 600_000, 10**7, 7)
-_QUICK = Size(1, 100_000, 8_000, (1_000, 100_000), 3, 16.0, 200_000, 10**6, 3)
+_FULL = Size(
+    3,
+    600_000,
+    40_000,
+    (1_000, 10_000, 100_000, 1_000_000),
+    7,
+    30.0,
+    600_000,
+    10**7,
+    7,
+    100_000,
+    200,
+)
+_QUICK = Size(1, 100_000, 8_000, (1_000, 100_000), 3, 16.0, 200_000, 10**6, 3, 10_000, 40)
 
 
 def end_to_end(size: Size) -> dict[str, Any]:
@@ -133,6 +148,12 @@ def delays(size: Size) -> dict[str, Any]:
         return {"delay": delay.measure(kafka, size.seconds)}
 
 
+def notify(size: Size) -> dict[str, Any]:
+    """Seconds from the row of an alert to its message, with many incidents before."""
+    what = {"history": size.history, "count": size.told}
+    return {"notify": measured("notify", what, timeout_s=_LONG_S)}
+
+
 def coordination(size: Size) -> dict[str, Any]:
     """Signals per core-second of the coordination stream, by accounts, and under a viral object."""
     cases = {str(count): {"accounts": count, "viral": False} for count in size.accounts}
@@ -172,6 +193,7 @@ _PARTS: Mapping[str, Callable[[Size], dict[str, Any]]] = {
     "stages": stages,
     "accounts": accounts,
     "delay": delays,
+    "notify": notify,
     "coordination": coordination,
     "panels": panels,
     "first-paint": first_paint,

@@ -70,6 +70,15 @@ def _rows(result: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
                 "s, p50 / p99",
                 goal,
             )
+    for way, words in (("woken", "here"), ("found", "by another worker")):
+        if "notify" in result:
+            both = result["notify"][way]
+            yield (
+                f"alert stored {words} to message at its channel",
+                f"{both['p50_s']:.2f} / {both['p99_s']:.2f}",
+                "s, p50 / p99",
+                "<= 2 (p99)",
+            )
     yield from _coordination(result)
     if "panels" in result:
         yield from panel_rows(result["panels"])
