@@ -17,6 +17,8 @@ __all__ = ["Found", "Planted", "Scoreboard"]
 
 #: A stride and the end of the clock hour may still tell of an attack that is over.
 _AFTERWARDS_MS: Final = 1_800_000
+#: The detector that speaks of groups.
+_TOGETHER: Final = "coordination"
 
 _FINDINGS: Final = """
 SELECT account_id, detector, kind, toUnixTimestamp64Milli(window_end) AS at, sentence
@@ -45,15 +47,26 @@ class Found:
 
 @dataclass(slots=True)
 class Planted:
-    """An attack on one account."""
+    """An attack by one account, or by `members` of which `truth` is the first."""
 
     truth: TruthRow
     found: Found | None = None
+    members: int = 1
 
     @property
     def name(self) -> str:
         """Its kind in words."""
         return self.truth.kind.replace("_", " ")
+
+    @property
+    def who(self) -> str:
+        """The account, or how many."""
+        return self.truth.account_id if self.members == 1 else f"{self.members} accounts"
+
+    @property
+    def together(self) -> bool:
+        """Only what is said of the group finds it; members may be found one by one before."""
+        return self.truth.kind == "coordinated"
 
     @property
     def delay(self) -> str:
@@ -71,10 +84,13 @@ class Scoreboard:
 
     def plant(self, truth: Sequence[TruthRow], start_ms: int) -> None:
         """The attacks there will be, and when real time begins (epoch ms)."""
-        first: dict[str, TruthRow] = {}  # of a ring one member stands for all
+        planted: dict[str, Planted] = {}
         for row in sorted(truth, key=lambda row: row.started_at):
-            first.setdefault(row.attack_id, row)
-        self.planted = [Planted(row) for row in first.values()]
+            if row.attack_id in planted:
+                planted[row.attack_id].members += 1
+            else:
+                planted[row.attack_id] = Planted(row)
+        self.planted = list(planted.values())
         self._start_ms = start_ms
 
     async def follow(self, query: Query) -> None:
@@ -93,6 +109,7 @@ class Scoreboard:
             for attack in by_account.get(row["account_id"], ()):
                 inside = row["at"] - attack.truth.started_at >= 0
                 inside &= row["at"] <= attack.truth.ended_at + _AFTERWARDS_MS
+                inside &= not attack.together or row["detector"] == _TOGETHER
                 if inside and attack.found is None:
                     attack.found = Found(
                         int(row["at"]), row["detector"], row["kind"], row["sentence"]
@@ -111,7 +128,7 @@ class Scoreboard:
         open_ = [attack for attack in begun if attack.found is None]
         text = f"{len(begun)} attacks planted, {len(found)} found"
         if open_:
-            text += "; not yet: " + ", ".join(f"{a.name} on {a.truth.account_id}" for a in open_)
+            text += "; not yet: " + ", ".join(f"{a.name} on {a.who}" for a in open_)
         if found:
             latest = sorted(found, key=lambda attack: -attack.found.at if attack.found else 0)
             text += "; found " + ", ".join(f"{a.name} after {a.delay}" for a in latest)
@@ -132,7 +149,7 @@ class Scoreboard:
         found = sum(attack.found is not None for attack in begun)
         lines = [f"attacks: {len(begun)} planted, {found} found"]
         for attack in begun:
-            start = f"  {attack.name:<15} {attack.truth.account_id:<14}"
+            start = f"  {attack.name:<15} {attack.who:<14}"
             if attack.found is None:
                 lines.append(f"{start} not found, begun {self._when(attack)}")
                 continue
@@ -144,10 +161,10 @@ class Scoreboard:
         return "\n".join(lines)
 
     def _lines(self, attack: Planted) -> list[str]:
-        lines = [f"planted: {attack.name} on {attack.truth.account_id}, {self._when(attack)}"]
+        lines = [f"planted: {attack.name} on {attack.who}, {self._when(attack)}"]
         if attack.found is not None:
             lines.append(
-                f"found: {attack.name} on {attack.truth.account_id} after {attack.delay}, by "
+                f"found: {attack.name} on {attack.who} after {attack.delay}, by "
                 f"{attack.found.detector} as {attack.found.kind}"
             )
         return lines

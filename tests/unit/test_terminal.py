@@ -149,6 +149,25 @@ def scoreboard(now_ms: int) -> Scoreboard:
     return found
 
 
+def test_a_ring_is_found_when_somebody_speaks_of_the_group() -> None:
+    board = Scoreboard()
+    ring = [
+        TruthRow("c", "coordinated", f"acct-{n}", 1000 * n, 9_000_000, 1, 1, 0, "")
+        for n in range(5)
+    ]
+    board.plant(ring, 0)
+    one = {"account_id": "acct-0", "detector": "low_and_slow", "kind": "template_spam"}
+    board.see([one | {"at": 60_000, "sentence": "acct-0 alone"}])
+    assert (
+        board.headline(70_000) == "1 attacks planted, 0 found; not yet: coordinated on 5 accounts"
+    )
+    group = one | {"detector": "coordination", "kind": "coordinated_accounts"}
+    board.see([group | {"at": 120_000, "sentence": "5 accounts pushed the same template"}])
+    assert "coordinated     5 accounts     found after 2 min, by coordination" in board.summary(
+        200_000
+    )
+
+
 def test_planted_attacks_stand_in_the_view_with_what_was_found() -> None:
     status = busy(40, 40)
     note = scoreboard(status["now"]).headline(status["now"])
