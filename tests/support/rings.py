@@ -26,12 +26,14 @@ __all__ = [
     "MEMBERS",
     "POLICY",
     "START",
+    "Action",
     "Meetings",
     "clear",
     "contents",
     "keeper",
     "now",
     "ring_and_crowd",
+    "store_events",
 ]
 
 HOUR = 3_600_000
