@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-FULL, QUICK = 2000, 150
+FULL, QUICK = 340, 150
 FULL_DAYS, QUICK_DAYS, QUICK_CALIBRATION_DAYS = 14, 7, 4
 
 
@@ -42,7 +42,8 @@ FULL_DAYS, QUICK_DAYS, QUICK_CALIBRATION_DAYS = 14, 7, 4
 @click.option(
     "--accounts",
     type=click.IntRange(20, 100_000),
-    help=f"Accounts in each of the two halves.  [default: {FULL}, with --quick {QUICK}]",
+    help=f"Accounts in each of the two halves; {FULL} take some minutes.  [default: {FULL}, with "
+    f"--quick {QUICK}]",
 )
 @click.option(
     "--days",
