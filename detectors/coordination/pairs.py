@@ -192,8 +192,9 @@ class Pairs:
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Goes on where the dumped one stood (under the same parameters)."""
         self.__init__(self._parameters)  # type: ignore[misc]
-        entries = state["entries"]
-        rooms = sum(2 * int(count) for count in state["pairs"]["count"]) if len(entries) else 0
+        # As with the rings, stored arrays have forgotten that their records are aligned.
+        pairs, entries = state["pairs"].view(SLOT), state["entries"].view(ENTRY)
+        rooms = sum(2 * int(count) for count in pairs["count"]) if len(entries) else 0
         self._arena = np.zeros(rooms, ENTRY)
         pair_upkeep.unpack(
             self._keys,
@@ -201,7 +202,7 @@ class Pairs:
             self._arena,
             self._counts,
             state["keys"],
-            state["pairs"],
+            pairs,
             entries,
         )
         self._counts[3] = state["evicted"][0]

@@ -144,7 +144,11 @@ class Rings:
         return {"objects": held, "entries": entries, "started": self._counts[2:].copy()}
 
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Goes on where the dumped one stood."""
+        """Goes on where the dumped one stood.
+
+        Stored arrays have forgotten that their records are aligned, and compiled code does not take
+        them for the same.
+        """
         self._counts[2] = state["started"][0]
-        self._slots, self._arena = state["objects"], state["entries"]
+        self._slots, self._arena = state["objects"].view(SLOT), state["entries"].view(ENTRY)
         self._rebuild(_size(2 * (len(self._slots) + _CHUNK)), _NEVER)
