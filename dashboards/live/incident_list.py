@@ -25,22 +25,28 @@ STATES: Final = (
     ("unresolved", "unresolved"),
     ("open", "open, nobody has it"),
     ("acknowledged", "acknowledged"),
+    ("grouped", "in a cluster"),
     ("resolved", "resolved"),
     ("any", "all"),
 )
 _INSIDE: Final = {
     "unresolved": ("open", "acknowledged"),
-    "any": ("open", "acknowledged", "resolved"),
+    "any": ("open", "acknowledged", "grouped", "resolved"),
 }
 _LONGEST: Final = 256
 _MOST_PAGES: Final = 100_000
 
-# What a person decided counts until a person takes it back.
+# What a person decided counts until a person takes it back. What members of a cluster with an open
+# incident do is a part of that one, as on the first page.
 _STANDING: Final = """
 SELECT i.incident_id AS incident_id, i.started_at AS started_at, i.severity AS severity,
     multiIf(
         i.state = 'resolved' OR p.resolved_at > p.reopened_at, 'resolved',
         p.acknowledged_at > p.reopened_at, 'acknowledged',
+        i.kind != 'coordinated_accounts' AND i.account_id IN (
+            SELECT m.account_id FROM cluster_members AS m
+            INNER JOIN clusters AS c ON c.cluster_id = m.cluster_id
+            WHERE c.state = 'open' AND c.incident_id != '' AND m.left_at IS NULL), 'grouped',
         'open'
     ) AS standing
 FROM incidents AS i

@@ -53,7 +53,8 @@ async def incidents_page(query: Mapping[str, str], status: Status, reader: Reade
 
 
 def _sentence(what: Asked, number: int) -> str:
-    state = {"any": "", "open": "untouched "}.get(what.state, what.state + " ")
+    words = {"any": "", "open": "untouched ", "grouped": "cluster members’ "}
+    state = words.get(what.state, what.state + " ")
     kind = f"{kind_name(what.kind)} " if what.kind else ""
     noun = "incident" if number == 1 else "incidents"
     text = f"{number_word(number).capitalize()} {state}{kind}{noun}"
@@ -68,7 +69,7 @@ def _sentence(what: Asked, number: int) -> str:
 
 
 def _order(what: Asked) -> str:
-    if what.state in ("unresolved", "open", "acknowledged"):
+    if what.state in ("unresolved", "open", "acknowledged", "grouped"):
         return "The worst first, then the newest."
     return "The newest first." if what.state == "resolved" else "Unresolved first, then the newest."
 

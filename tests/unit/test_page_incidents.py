@@ -96,9 +96,28 @@ def test_states_are_counted_and_what_people_did_counts(store: ChdbStore) -> None
     assert "resolved by <bdi>cy</bdi>" in resolved.pieces["incidents"].text
     assert "<strong>false alarm</strong>, says <bdi>dee</bdi>" in resolved.pieces["incidents"].text
     tabs = re.sub("<[^>]+>", "", resolved.pieces["states"].text)
-    assert (
-        tabs == f"unresolved 3open, nobody has it 2acknowledged 1resolved {MANY + 1}all {MANY + 4}"
+    assert tabs == (
+        "unresolved 3open, nobody has it 2acknowledged 1in a cluster 0"
+        f"resolved {MANY + 1}all {MANY + 4}"
     )
+
+
+def test_what_members_of_an_open_cluster_do_has_a_list_of_its_own(store: ChdbStore) -> None:
+    store.command(
+        "INSERT INTO cluster_log (cluster_id, version, state, incident_id) "
+        "VALUES ('c', 1, 'open', 'ring')"
+    )
+    store.command(
+        "INSERT INTO cluster_member_log (cluster_id, account_id, version) VALUES "
+        "('c', 'acct-loud', 1), ('c', 'acct-spam', 1), ('c', 'acct-hand', 1)"
+    )
+    try:
+        assert listed(shown(store)) == ["acked", "new-medium"], "somebody has the one"
+        assert listed(shown(store, state="grouped")) == ["old-high"]
+        assert listed(shown(store, state="any"))[:3] == ["acked", "old-high", "new-medium"]
+    finally:
+        store.command("TRUNCATE TABLE cluster_log")
+        store.command("TRUNCATE TABLE cluster_member_log")
 
 
 def test_pages_hold_every_incident_once(store: ChdbStore) -> None:
