@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.coordination.compiled import compiled
+from detectors.coordination.compiled import Int, compiled
 from detectors.coordination.kernel import evidence, place
 from detectors.coordination.pair_table import PAIR_MS, WAYS, coincide, give_back
 
@@ -117,26 +117,47 @@ def forget(
 @compiled
 def chosen(
     slots: _Records, arena: _Records, at: _Ints, most: int
-) -> tuple[_Ints, _Ints, NDArray[np.uint64]]:
-    """Coincidences of each pair, the entries of those with two or more, kinds of each pair."""
+) -> tuple[_Ints, _Ints, NDArray[np.uint64], _Ints, NDArray[np.float32]]:
+    """Coincidences of each pair, the entries of those with two or more, kinds of each pair.
+
+    And how many objects each pair shares, and the popularity of those of pairs with two or more
+    coincidences: each object once, as at the best meeting on it.
+    """
     total = 0
     for slot in at:
         total += slots[slot]["count"]
     entries = np.empty(total, np.int64)
     kept = np.empty(len(at), np.int64)
     kinds = np.zeros(len(at), np.uint64)
+    shared = np.zeros(len(at), np.int64)
+    popularity = np.empty(total, np.float32)
     picked = np.empty(most, np.int64)
-    found = 0
+    found, told = 0, 0
     for i in range(len(at)):
         start, count = slots[at[i]]["start"], slots[at[i]]["count"]
         kept[i] = coincide(arena, start, count, picked)
         for e in range(start, start + count):
             kinds[i] |= np.uint64(1) << np.uint64(arena[e]["kind"])
-        if kept[i] >= 2:
-            for k in range(kept[i]):
-                entries[found] = picked[k]
-                found += 1
-    return kept, entries[:found], kinds
+        if kept[i] < 2:
+            continue
+        for k in range(kept[i]):
+            entries[found] = picked[k]
+            found += 1
+        for e in range(start, start + count):
+            if _best(arena, start, e) == e:
+                popularity[told] = arena[e]["popularity"]
+                shared[i] += 1
+                told += 1
+    return kept, entries[:found], kinds, shared, popularity[:told].copy()
+
+
+@compiled
+def _best(arena: _Records, start: Int, at: Int) -> Int:
+    """The first entry of the block, from `start` on, about the same object as the one at `at`."""
+    first = start
+    while arena[first]["object"] != arena[at]["object"]:
+        first += 1
+    return first
 
 
 @compiled

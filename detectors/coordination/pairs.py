@@ -31,6 +31,9 @@ _EXAMINED = 3  # judged by so many of their best coincidences
 class PairMeetings:
     """Pairs with two or more coincidences; those of pair p are rows start[p] to start[p + 1].
 
+    All objects that pair p met on, each once, are rows shared[p] to shared[p + 1] of another table:
+    those of the coincidences, and what stood in their shade.
+
     Pairs are in order of (account_a, account_b), the coincidences of a pair best first.
 
     Attributes:
@@ -38,6 +41,8 @@ class PairMeetings:
         kinds: of each pair, bit k is set when they met on an object of kind k, be it in the shade
             of a better coincidence at the same moment (uint64).
         start: pairs + 1 row numbers (int64).
+        shared: pairs + 1 row numbers of the other table (int64).
+        shared_popularity: that table, accounts on each such object when they met (float32).
         time_a, time_b: when each acted (int64, epoch ms).
         object: hash of what they acted on (uint64).
         kind: code of the kind of signal (uint8).
@@ -49,6 +54,8 @@ class PairMeetings:
     account_b: NDArray[np.int64]
     kinds: NDArray[np.uint64]
     start: NDArray[np.int64]
+    shared: NDArray[np.int64]
+    shared_popularity: NDArray[np.float32]
     time_a: NDArray[np.int64]
     time_b: NDArray[np.int64]
     object: NDArray[np.uint64]
@@ -165,7 +172,7 @@ class Pairs:
         """Pairs with two or more coincidences."""
         at = np.flatnonzero(self._slots["count"] >= 2)
         at = at[np.argsort(self._keys[at])]
-        kept, chosen, kinds = pair_upkeep.chosen(
+        kept, chosen, kinds, shared, popularity = pair_upkeep.chosen(
             self._slots, self._arena, at, self._parameters.meetings
         )
         key = self._keys[at[kept >= 2]]
@@ -174,8 +181,10 @@ class Pairs:
             (key >> np.uint64(32)).astype(np.int64),
             (key & np.uint64(0xFFFFFFFF)).astype(np.int64),
             kinds[kept >= 2],
-            np.concatenate([[0], np.cumsum(kept[kept >= 2])]).astype(np.int64),
-            *(rows[name].copy() for name in PairMeetings.__slots__[4:]),
+            _starts(kept[kept >= 2]),
+            _starts(shared[kept >= 2]),
+            popularity,
+            *(rows[name].copy() for name in PairMeetings.__slots__[6:]),
         )
 
     def dump(self) -> dict[str, NDArray[Any]]:
@@ -206,3 +215,8 @@ class Pairs:
             entries,
         )
         self._counts[3] = state["evicted"][0]
+
+
+def _starts(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Row numbers of parts of these lengths, one after the other."""
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -31,9 +31,10 @@ class Parameters:
         partners: so many best partners support an account.
         portfolio_weight: of likeness of unusual objects beside support,
         portfolio_partners: over the best so many partners.
-        rank_moments: in the ranking a pair counts in full when both acted so often; below in
-            proportion, on both sides.
-        rank_weight, rank_partners: of likeness in the ranking, over the best so many partners.
+        rank_moments: in the ranking a pair's timing counts in full when both acted so often; below
+            in proportion, on both sides.
+        rank_likeness: what the likeness of a pair counts in the ranking, beside its timing,
+        rank_habit: in full when both acted so often; below by the cube of the proportion.
         bound: a member has ties to at least this share of its group's sure members, and to two.
         tie: a pair with at least this score is an edge of the communities.
         found, kept: account scores that make a group, and that keep a member in it.
@@ -62,8 +63,8 @@ class Parameters:
     portfolio_weight: float = 10.0
     portfolio_partners: int = 5
     rank_moments: float = 6.0
-    rank_weight: float = 12.0
-    rank_partners: int = 20
+    rank_likeness: float = 12.0
+    rank_habit: float = 10.0
     bound: float = 0.2
     tie: float = 0.75
     found: float = 9.0

@@ -3,7 +3,9 @@
 A pair's evidence is the summed weight of its coincidences, or the same about a constant lag, which
 then costs one of them; divided by how active both are. An account stands as high as its best
 partners hold it: the r-th counts 1 / r, so one near-double alone proves little and a ring much.
-Likeness of unusual objects is a small, steady help beside it.
+Likeness of unusual objects is a small, steady help beside it where groups are decided. Where
+accounts are only ranked it may stand for timing: who shares most of what they do, at any time of
+the day, is worth a look, though nobody can say that it was not chance.
 """
 
 from __future__ import annotations
@@ -57,8 +59,9 @@ class AccountScores:
 
     Attributes:
         account: int64.
-        score: what accounts are ranked by: as `evidence`, but pairs count less the less both
-            acted, and likeness more; 0 with fewer than three moments (float64).
+        score: what accounts are ranked by: as `support`, but of the timing or the likeness of each
+            pair, whichever says more, and less the less both acted; 0 with fewer than three moments
+            (float64).
         evidence: what groups are decided by: support + 10 * portfolio; 0 likewise (float64).
         support: v of the best partners, the r-th over r (float64).
         portfolio: likeness of the unusual objects shared with the best five partners (float64).
@@ -143,7 +146,7 @@ def score_accounts(
     _, portfolio = _ranked(scores, likeness, parameters.portfolio_partners)
     acted = moments[account]
     evidence = support + parameters.portfolio_weight * portfolio
-    score = _ranking(scores, likeness, moments, parameters)
+    score = _ranking(scores, pairs, moments, parameters)
     evidence[acted < parameters.moments] = 0.0
     score[acted < parameters.moments] = 0.0
     return AccountScores(account, score, evidence, support, portfolio, acted)
@@ -151,21 +154,24 @@ def score_accounts(
 
 def _ranking(
     scores: PairScores,
-    likeness: NDArray[np.float64],
+    pairs: PairMeetings,
     moments: NDArray[np.int64],
     parameters: Parameters,
 ) -> NDArray[np.float64]:
-    """Support and portfolio of pairs that count in full only when both acted often enough.
+    """Support by timing or by likeness, pair by pair, in full only when both acted often enough.
 
-    Few moments make a high v by luck (a handful of actions with one lag), and in a long list the
-    lucky few stand above the many that are tied by more. That decides an order of accounts; it must
-    not delay a decision about a group, so `evidence` goes without.
+    Few moments make a high v by luck (a handful of actions with one lag), and a high likeness even
+    more so (two of two objects in common); in a long list the lucky few stand above the many that
+    are tied by more. That decides an order of accounts; it must not delay a decision about a group,
+    so `evidence` goes without. The cubes make nearly the larger of the two count: a sum would raise
+    honest accounts that have a little of both above members that have much of one.
     """
     often = np.minimum(1.0, moments / parameters.rank_moments)
-    sure = often[scores.account_a] * often[scores.account_b]
-    _, support = _ranked(scores, scores.score * sure, parameters.partners)
-    _, portfolio = _ranked(scores, likeness * sure, parameters.rank_partners)
-    return support + parameters.rank_weight * portfolio
+    habit = np.minimum(1.0, moments / parameters.rank_habit) ** 3
+    a, b = scores.account_a, scores.account_b
+    timing = scores.score * often[a] * often[b]
+    likeness = parameters.rank_likeness * _overlap(pairs, moments) * habit[a] * habit[b]
+    return _ranked(scores, np.cbrt(timing**3 + likeness**3), parameters.partners)[1]
 
 
 def _ranked(
@@ -184,11 +190,29 @@ def _ranked(
 
 _POPULAR = 200.0  # accounts from which on an object says nothing about who shares it
 _DAMPING = 10.0  # moments added, so that two shared objects of two are not a whole portfolio
+_RANK_DAMPING = 1.0  # the ranking asks for a habit besides
 
 
 def _likeness(pairs: PairMeetings, moments: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Sum of squared inverse document frequencies of what a pair shares, over damped norms."""
-    rarity = np.clip(np.log(_POPULAR / pairs.popularity) / np.log(_POPULAR / 2.0), 0.0, 1.0)
+    """Squared rarity of the coincidences of a pair, summed, over damped norms."""
+    rarity = _rarity(pairs.popularity)
     shared = np.add.reduceat(rarity**2, pairs.start[:-1]) if len(pairs) else np.zeros(0)
-    norms = (moments[pairs.account_a] + _DAMPING) * (moments[pairs.account_b] + _DAMPING)
-    return shared / np.sqrt(norms)
+    return shared / _norms(pairs, moments, _DAMPING)
+
+
+def _overlap(pairs: PairMeetings, moments: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The same of all objects a pair shares: what one moment brought both counts in full."""
+    rarity = _rarity(pairs.shared_popularity).astype(np.float64)
+    shared = np.add.reduceat(rarity**2, pairs.shared[:-1]) if len(pairs) else np.zeros(0)
+    return shared / _norms(pairs, moments, _RANK_DAMPING)
+
+
+def _rarity(popularity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Inverse document frequency as a share of the largest: 1 of two accounts, 0 from 200 on."""
+    rarity: NDArray[np.float32] = np.log(_POPULAR / popularity) / np.log(_POPULAR / 2.0)
+    return np.clip(rarity, 0.0, 1.0)
+
+
+def _norms(pairs: PairMeetings, moments: NDArray[np.int64], damping: float) -> NDArray[np.float64]:
+    acted = (moments[pairs.account_a] + damping) * (moments[pairs.account_b] + damping)
+    return np.sqrt(acted)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,11 +76,8 @@ def batch(actions: list[Action], parameters: Parameters) -> Batch:
         / math.sqrt((moments[a] + 10) * (moments[b] + 10))
         for (a, b), held in coincidences.items()
     }
-    often = {a: min(1.0, moments[a] / parameters.rank_moments) for a in moments}
-    ranking = _ranked({(a, b): v[a, b] * often[a] * often[b] for a, b in v}, parameters.partners)
-    unusual = _ranked(
-        {(a, b): likeness[a, b] * often[a] * often[b] for a, b in v}, parameters.rank_partners
-    )
+    worth = {pair: _worth(pair, v[pair], best[pair], moments, parameters) for pair in v}
+    ranking = _ranked(worth, parameters.partners)
     support = _ranked(v, parameters.partners)
     portfolio = _ranked(likeness, parameters.portfolio_partners)
     return Batch(
@@ -97,12 +95,7 @@ def batch(actions: list[Action], parameters: Parameters) -> Batch:
             else 0.0
             for a in support
         },
-        {
-            a: ranking[a] + parameters.rank_weight * unusual[a]
-            if moments[a] >= parameters.moments
-            else 0.0
-            for a in support
-        },
+        {a: ranking[a] if moments[a] >= parameters.moments else 0.0 for a in support},
     )
 
 
@@ -192,6 +185,20 @@ def _lag(held: list[Meeting], given: Parameters) -> float:
         )
 
     return max(about(j) for j in held)
+
+
+def _worth(
+    pair: Pair, v: float, best: list[Meeting], moments: Mapping[int, int], given: Parameters
+) -> float:
+    """What a pair counts in the ranking; `best` are its meetings, best first."""
+    a, b = (moments[account] for account in pair)
+    shared: dict[int, Meeting] = {}
+    for one in best:
+        shared.setdefault(one.object, one)
+    overlap = sum(_rarity(one) ** 2 for one in shared.values()) / math.sqrt((a + 1) * (b + 1))
+    habit = (min(1.0, a / given.rank_habit) * min(1.0, b / given.rank_habit)) ** 3
+    often = min(1.0, a / given.rank_moments) * min(1.0, b / given.rank_moments)
+    return math.cbrt((v * often) ** 3 + (given.rank_likeness * overlap * habit) ** 3)
 
 
 def _rarity(meeting: Meeting) -> float:
