@@ -282,4 +282,4 @@ def _span(seconds: int) -> str:
 
 def _clock(ms: int, now_ms: int) -> str:
     at = datetime.fromtimestamp(ms / 1000, UTC)
-    return f"{at:%H:%M}" if now_ms - ms < _DAY_MS else f"{at:%Y-%m-%d %H:%M}"
+    return f"{at:%H:%M} UTC" if now_ms - ms < _DAY_MS else f"{at:%Y-%m-%d %H:%M} UTC"
