@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import bisect
 import random
 from collections.abc import Sequence
@@ -42,20 +43,25 @@ async def cluster_page(
     cluster = await reader.cluster(cluster_id)
     if cluster is None:
         return None
-    members = await reader.members(cluster_id)
-    ties = await reader.ties(cluster_id, _MOST_TIES)
+    members, ties = await asyncio.gather(
+        reader.members(cluster_id), reader.ties(cluster_id, _MOST_TIES)
+    )
     present = [one for one in members if not one["left_at"]] or list(members)
     names = [one["account_id"] for one in present[:_MOST_DRAWN]]
     end = int(cluster["last_seen_at"])
     start = min(int(cluster["since"]), end - _LEAST_MS)
     start = max(start, end - _DAY_MS)
-    acts = await reader.acts(names, start, end)
-    gaps = await blind_spans(reader, start, end)
     partners = _partners(ties)
+    acts, gaps, changes, graph = await asyncio.gather(
+        reader.acts(names, start, end),
+        blind_spans(reader, start, end),
+        reader.changes(cluster_id),
+        asyncio.to_thread(_graph, present, ties, partners, end),
+    )
     shared = common(acts, max(int(cluster["within_s"]), 5) * 1000)
     pieces = {
         "live": live_line(status),
-        "graph": _graph(present, ties, partners, end),
+        "graph": graph,
         "raster": _raster(names, acts, shared, gaps, (start, end)),
         "members": _members(members, partners, shared, end),
         "ties-by": _objects(cluster),
@@ -71,7 +77,7 @@ async def cluster_page(
         tag("div", pieces["graph"], pieces["raster"], class_="halves"),
         tag("div", pieces["members"], class_="wide-card"),
         tag("div", pieces["ties-by"], pieces["chance"], class_="halves"),
-        happened(await reader.changes(cluster_id)),
+        happened(changes),
         _query(cluster),
         id="view",
     )
