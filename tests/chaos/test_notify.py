@@ -10,8 +10,8 @@ from tests.chaos.notify import chaos
 
 
 @pytest.mark.slow
-def test_ten_kills_lose_nothing(tmp_path: Path) -> None:
-    verdict = chaos(10, tmp_path, seed=7)
+def test_five_kills_lose_nothing(tmp_path: Path) -> None:
+    verdict = chaos(5, tmp_path, seed=7)
     assert verdict.lost == (), verdict.line()
     assert verdict.confused == 0, verdict.line()
-    assert verdict.incidents >= 40, "the kills met no work"
+    assert verdict.incidents >= 20, "the kills met no work"

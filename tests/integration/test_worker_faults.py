@@ -58,11 +58,24 @@ def test_a_store_that_is_down_at_the_start_is_waited_for_and_named(flow: Pipelin
         _without_traceback(worker)
 
 
+def _settled_memory(worker: WorkerProcess) -> int:
+    """Once what loads in the background (compiled code, the senders of messages) is loaded."""
+    known = [0]
+
+    def steady() -> bool:
+        known.append(worker.memory())
+        time.sleep(1.0)
+        return len(known) > 4 and max(known[-4:]) - min(known[-4:]) < 1 << 20
+
+    wait_until(steady, "memory stands still", 40)
+    return known[-1]
+
+
 def test_a_store_that_refuses_drops_nothing_and_memory_stays_bounded(flow: Pipeline) -> None:
     with flow.worker(fetch_bytes=65536) as worker:
         flow.produce(500)
         flow.await_all()
-        before = worker.memory()
+        before = _settled_memory(worker)
         flow.server.orders(refuse_for=3600)
         flow.produce(80_000, lines=50, padding=1000)  # 88 MB, of which it may hold some fetches
         time.sleep(2.0)
