@@ -177,10 +177,15 @@ def frame(status: Status, page: Rendered, *, place: str, view: str) -> Html:
     return tag("html", head, body, lang="en")
 
 
+def _badge(incidents: Sequence[Incident]) -> Html | None:
+    number = len(incidents)
+    return tag("span", number, class_="badge", aria_label=f"{number} open") if number else None
+
+
 def side(status: Status, current: str) -> Html:
     """The places of the console; a figure where something is open."""
-    number = sum(1 for incident in status["incidents"] if calls(incident))
-    badge = tag("span", number, class_="badge", aria_label=f"{number} open") if number else None
+    calling = [incident for incident in status["incidents"] if calls(incident)]
+    groups = [incident for incident in calling if incident["kind"] == "coordinated_accounts"]
 
     def place(page: str, name: str, path: str, *more: Child) -> Html:
         here = "page" if page == current else None
@@ -188,9 +193,9 @@ def side(status: Status, current: str) -> Html:
 
     places = [
         place("pulse", "Pulse", "/"),
-        place("incidents", "Incidents", "/incidents", badge),
+        place("incidents", "Incidents", "/incidents", _badge(calling)),
         place("accounts", "Accounts", "/accounts"),
-        place("board/clusters", "Clusters", "/board/clusters"),
+        place("board/clusters", "Clusters", "/board/clusters", _badge(groups)),
         place("board/content", "Content", "/board/content"),
         place("board/quotas", "Quotas", "/board/quotas"),
         place("board/quality", "Quality", "/board/quality"),

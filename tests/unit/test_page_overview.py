@@ -36,6 +36,8 @@ def test_what_members_of_a_cluster_do_stands_beneath_it_and_is_not_counted() -> 
     assert "and 3 more" in text
     assert 'href="/incident/own-4">acct-4</a>' in text
     assert "own-4 happened" not in text
+    badges = re.findall(r'href="(/[a-z/]+)"[^>]*>\w+<span[^>]*>(\d+)', text)
+    assert badges == [("/incidents", "2"), ("/board/clusters", "1")]
 
 
 def test_a_member_counts_again_when_the_cluster_is_over() -> None:
