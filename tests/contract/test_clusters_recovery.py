@@ -144,3 +144,20 @@ def test_a_policy_that_changes_rules_from_the_next_slot_on_also_when_it_is_taken
     before = contents(embedded)
     keeper(embedded, lambda: policy[0]).follow()
     same(contents(embedded), before)
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_new_keeper_knows_the_open_groups_and_their_members(embedded: Store, saved: bool) -> None:
+    meetings = ring_and_crowd(embedded)
+    meetings.close(meetings.last)
+    first = keeper(embedded)
+    first.follow()
+    if saved:
+        first.save()
+    again = keeper(embedded)
+    assert again.groups() == []
+    again.follow()
+    ((incident, members),) = again.groups()
+    assert incident.state != "resolved"
+    assert members == set(MEMBERS)
+    assert again.groups() == first.groups()
