@@ -52,7 +52,10 @@ class Pipeline:
     sent: Counter[str] = field(default_factory=Counter)
 
     def worker(self, name: str = "w1", **settings: object) -> WorkerProcess:
-        """A worker of this pipeline, not started."""
+        """A worker of this pipeline, not started.
+
+        Groups are looked for on request only: what that loads takes seconds of every start.
+        """
         given: dict[str, object] = {
             "worker": name,
             "broker": self.settings.broker,
@@ -61,6 +64,7 @@ class Pipeline:
             "dead_letter_topic": self.settings.dead_letter_topic,
             "signals_topic": self.settings.signals_topic,
             "group": self.settings.group,
+            "coordination": False,
         }
         return WorkerProcess(self.directory / "workers", **(given | settings))
 

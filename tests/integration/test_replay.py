@@ -25,9 +25,11 @@ SUMS = (
 
 
 def pulse(*arguments: object, seconds: float = 90) -> subprocess.CompletedProcess[str]:
+    """Without the watch for groups, which takes seconds to load; `running` has it."""
     command = [sys.executable, "-m", "streams.cli", *map(str, arguments)]
+    given = environment(coordination=False)
     return subprocess.run(
-        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=seconds
+        command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=seconds
     )
 
 

@@ -33,7 +33,7 @@ def flow(real_kafka: RealKafka, tmp_path: Path) -> Iterator[Pipeline]:
 def test_events_of_every_codec_are_stored_committed_and_the_worker_stops_within_five_seconds(
     flow: Pipeline,
 ) -> None:
-    with flow.worker() as worker:
+    with flow.worker(coordination=True) as worker:
         for codec in (None, "lz4", "zstd", "snappy", "gzip"):
             flow.produce(1000, compression_type=codec)
         flow.produce(500, lines=1)
@@ -75,7 +75,7 @@ def _shares(flow: Pipeline) -> dict[str, int]:
 def test_a_worker_killed_in_the_middle_of_a_batch_is_made_good_by_the_next(flow: Pipeline) -> None:
     flow.produce(3000)
     flow.server.orders(slow_insert=0.2)
-    with flow.worker() as worker:
+    with flow.worker(coordination=True) as worker:
         for number in range(2):
             done = flow.stored()
             wait_until(
