@@ -174,17 +174,15 @@ def _incidents(
 ) -> list[dict[str, Any]]:
     """Open incidents, then the recently resolved, newest first.
 
-    What a member of an open cluster does on its own bears the cluster's incident as `part_of`.
+    What a member of an open cluster does on its own bears the cluster's incident as `part_of`,
+    unless it is worse than the cluster: then it calls for somebody by itself.
     """
     found: list[Incident] = [
         item for part in parts.values() for item in list(part.fold.incidents.by_account.values())
     ]
     found += platform + [item for item, _ in groups]
     whole = {
-        account: item.incident_id
-        for item, members in groups
-        if item.state != "resolved"
-        for account in members
+        account: item for item, members in groups if item.state != "resolved" for account in members
     }
     found.sort(key=lambda item: (item.state == "resolved", -item.started_at, item.account_id))
     return [
@@ -204,10 +202,16 @@ def _incidents(
             "p_value": item.p_value,
             "window_s": item.window_s,
             "metric": item.metric,
-            "part_of": "" if item.state == "resolved" else whole.get(item.account_id, ""),
+            "part_of": _part_of(item, whole.get(item.account_id)),
         }
         for item in found
     ]
+
+
+def _part_of(item: Incident, whole: Incident | None) -> str:
+    if whole is None or item.state == "resolved":
+        return ""
+    return "" if item.severity == "high" != whole.severity else whole.incident_id
 
 
 def _hottest(parts: Mapping[int, Partition]) -> list[dict[str, Any]]:

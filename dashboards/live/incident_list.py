@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from dashboards.live.model import Row
 from dashboards.live.read import Reader
 from dashboards.live.viewed import length_ms
+from dashboards.queries.parts import GROUPED
 
 __all__ = ["PAGE", "STATES", "Asked", "Found", "asked", "find"]
 
@@ -43,15 +44,12 @@ SELECT i.incident_id AS incident_id, i.started_at AS started_at, i.severity AS s
     multiIf(
         i.state = 'resolved' OR p.resolved_at > p.reopened_at, 'resolved',
         p.acknowledged_at > p.reopened_at, 'acknowledged',
-        i.kind != 'coordinated_accounts' AND i.account_id IN (
-            SELECT m.account_id FROM cluster_members AS m
-            INNER JOIN clusters AS c ON c.cluster_id = m.cluster_id
-            WHERE c.state = 'open' AND c.incident_id != '' AND m.left_at IS NULL), 'grouped',
+        {grouped}, 'grouped',
         'open'
     ) AS standing
 FROM incidents AS i
 LEFT JOIN incident_people AS p ON p.incident_id = i.incident_id
-WHERE {where}"""
+WHERE {where}""".replace("{grouped}", GROUPED)
 _COUNTS: Final = "SELECT standing, count() AS incidents FROM ({standing}) GROUP BY standing"
 _PAGE: Final = """
 SELECT incident_id FROM ({standing})

@@ -11,6 +11,7 @@ __all__ = [
     "EVENTS",
     "FLAGGED",
     "FLEET",
+    "GROUPED",
     "MODEL",
     "ORG",
     "USUAL_COLUMNS",
@@ -18,6 +19,13 @@ __all__ = [
     "by_category",
     "usual_query",
 ]
+
+#: Whether the incident `i` is what a member of an open cluster does, and no worse than the cluster:
+#: then it is a part of the cluster's incident and calls for nobody by itself.
+GROUPED = """i.kind != 'coordinated_accounts' AND (i.account_id, i.severity = 'high') IN (
+            SELECT m.account_id, arrayJoin(if(c.severity = 'high', [0, 1], [0]))
+            FROM cluster_members AS m INNER JOIN clusters AS c ON c.cluster_id = m.cluster_id
+            WHERE c.state = 'open' AND c.incident_id != '' AND m.left_at IS NULL)"""
 
 #: Conditions that an empty variable leaves open.
 ORG: Final = "(${org:sqlstring} = '' OR org_id = ${org:sqlstring})"

@@ -12,6 +12,7 @@ from typing import Final
 from dashboards.boards.parts import ONCALL
 from dashboards.model.query import Column, Query
 from dashboards.model.rule import Rule, Severity
+from dashboards.queries.parts import GROUPED
 
 __all__ = ["RULES"]
 
@@ -28,11 +29,7 @@ WHERE i.severity = '{severity}' AND i.state != 'resolved' AND p.resolved_at <= p
     AND i.incident_id NOT IN (
         SELECT incident_id FROM notifications
         WHERE state IN ('silenced', 'grouped') AND event = 'opened')
-    AND (i.kind = 'coordinated_accounts' OR i.account_id NOT IN (
-        SELECT m.account_id FROM cluster_members AS m
-        INNER JOIN clusters AS c ON c.cluster_id = m.cluster_id
-        WHERE c.state = 'open' AND c.incident_id != '' AND m.left_at IS NULL
-            AND (c.severity = 'high' OR '{severity}' = 'medium')))
+    AND NOT ({grouped})
 GROUP BY incident
 ORDER BY incident
 LIMIT 200"""
@@ -53,7 +50,7 @@ def _rule(severity: Severity) -> Rule:
         title=f"Misuse, severity {severity}",
         query=Query(
             name=f"rule.incidents_{severity}",
-            sql=_SQL.replace("{severity}", severity).strip(),
+            sql=_SQL.replace("{severity}", severity).replace("{grouped}", GROUPED).strip(),
             columns=_COLUMNS,
             sentence=f"One row for each open incident of severity {severity}.",
         ),

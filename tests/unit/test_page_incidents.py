@@ -104,8 +104,8 @@ def test_states_are_counted_and_what_people_did_counts(store: ChdbStore) -> None
 
 def test_what_members_of_an_open_cluster_do_has_a_list_of_its_own(store: ChdbStore) -> None:
     store.command(
-        "INSERT INTO cluster_log (cluster_id, version, state, incident_id) "
-        "VALUES ('c', 1, 'open', 'ring')"
+        "INSERT INTO cluster_log (cluster_id, version, state, incident_id, severity) "
+        "VALUES ('c', 1, 'open', 'ring', 'high'), ('d', 1, 'open', 'mild', 'medium')"
     )
     store.command(
         "INSERT INTO cluster_member_log (cluster_id, account_id, version) VALUES "
@@ -115,6 +115,13 @@ def test_what_members_of_an_open_cluster_do_has_a_list_of_its_own(store: ChdbSto
         assert listed(shown(store)) == ["acked", "new-medium"], "somebody has the one"
         assert listed(shown(store, state="grouped")) == ["old-high"]
         assert listed(shown(store, state="any"))[:3] == ["acked", "old-high", "new-medium"]
+        store.command("TRUNCATE TABLE cluster_member_log")
+        store.command(
+            "INSERT INTO cluster_member_log (cluster_id, account_id, version) VALUES "
+            "('d', 'acct-loud', 1), ('d', '<b>bold</b>', 1)"
+        )
+        assert listed(shown(store, state="grouped")) == ["new-medium"], "the other is worse"
+        assert "old-high" in listed(shown(store))
     finally:
         store.command("TRUNCATE TABLE cluster_log")
         store.command("TRUNCATE TABLE cluster_member_log")

@@ -218,6 +218,11 @@ def test_an_open_cluster_stands_among_the_incidents_and_its_members_are_parts_of
     assert [name for name, whole in parts.items() if whole] == [own.incident_id]
     status.groups = lambda: [(replace(ring, state="resolved"), frozenset({own.account_id}))]
     assert not any(item["part_of"] for item in status.snapshot()["incidents"])
+    assert own.severity == "high"
+    mild = replace(ring, severity="medium")
+    status.groups = lambda: [(mild, frozenset({own.account_id}))]
+    parts = {item["incident_id"]: item["part_of"] for item in status.snapshot()["incidents"]}
+    assert parts[own.incident_id] == "", "it is worse than the cluster"
 
 
 def test_a_budget_of_pages_is_told_whole(status: Status, part: Partition) -> None:
