@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import bisect
-import random
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -25,15 +24,15 @@ from dashboards.live.parts import (
 from dashboards.live.read import Reader
 from dashboards.live.when import clock
 from dashboards.live.words import chance, compact, count
+from streams.coordination.picture import placed
 
-__all__ = ["cluster_page", "common", "placed"]
+__all__ = ["cluster_page", "common"]
 
 _MOST_DRAWN: Final = 150  # members in the pictures
 _MOST_TIES: Final = 1200
 _MOST_LISTED: Final = 200
 _DAY_MS: Final = 86_400_000
 _LEAST_MS: Final = 3_600_000  # of the raster, around what happened
-_SEED: Final = 7
 
 
 async def cluster_page(
@@ -95,18 +94,6 @@ def common(acts: Sequence[Row], within_ms: int) -> dict[str, list[bool]]:
         others = any(times[place][1] != account for place in range(low, high))
         found.setdefault(account, []).append(others)
     return found
-
-
-def placed(size: int, edges: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
-    """A place for each node by force-directed layout (Fruchterman and Reingold 1991); the same
-    group always looks the same."""
-    if not size:
-        return []
-    import igraph  # brings more with it than a worker that nobody looks at should carry
-
-    random.seed(_SEED)  # igraph draws from Python's generator
-    drawn = igraph.Graph(n=size, edges=list(edges)).layout_fruchterman_reingold(niter=300)
-    return [(round(float(x), 3), round(float(y), 3)) for x, y in drawn]
 
 
 def _graph(

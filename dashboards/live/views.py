@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from importlib import import_module
 from typing import cast
 from urllib.parse import urlencode
 
@@ -29,9 +27,6 @@ __all__ = ["Views", "address", "place"]
 
 #: A board is sent after so long with what has come by then; its live updates bring the rest.
 _PATIENCE_S = 0.4
-#: What draws a group takes a second to load: in the background, soon after somebody looks.
-_DRAWS_GROUPS = "igraph"
-_SOON_S = 2.0
 
 
 class Views:
@@ -42,7 +37,6 @@ class Views:
         self._writable = writable
         self._reader = Reader(query)
         self._shared: Shared[Rendered] = Shared(keep=0.9)
-        self._looked_at = False
 
     def status(self) -> Status:
         """The worker at this moment."""
@@ -55,10 +49,6 @@ class Views:
 
         `query` is what else stands in the address (the range and variables of a board).
         """
-        if not self._looked_at:
-            self._looked_at = True
-            loop = asyncio.get_running_loop()
-            loop.call_later(_SOON_S, lambda: loop.run_in_executor(None, _load))
         asked = query or {}
         key = address(page, identity, asked)
         rendered = await self._shared.get(key, lambda: self._make(page, identity, asked))
@@ -131,10 +121,6 @@ class Views:
             detail = tag("span", tag("bdi", identity), " has sent no event that is stored here.")
             return _note(status, "No such account.", detail, 404)
         return Rendered(whole, _isolated(identity) + " · Usage Pulse", {"view": whole})
-
-
-def _load() -> None:
-    import_module(_DRAWS_GROUPS)
 
 
 def address(page: str, identity: str, query: Mapping[str, str] | None = None) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
-import igraph
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.coordination.graphs import seeded
 from detectors.coordination.kinds import MOST_KINDS
 from detectors.coordination.parameters import Parameters
 from detectors.coordination.score import AccountScores, PairScores
@@ -56,17 +55,13 @@ def communities(scores: PairScores, parameters: Parameters) -> Communities:
     place[order] = np.arange(len(account))
     edges = np.sort(place[number].reshape(-1, 2), axis=1)
     rows = np.lexsort((edges[:, 1], edges[:, 0]))
-    graph = igraph.Graph(n=len(account), edges=edges[rows].tolist())
-    igraph.set_random_number_generator(random.Random(parameters.seed))
-    try:
-        found = graph.community_leiden(
+    with seeded(parameters.seed) as igraph:
+        found = igraph.Graph(n=len(account), edges=edges[rows].tolist()).community_leiden(
             objective_function="modularity",
             weights=weight[rows].tolist(),
             resolution=parameters.resolution,
             n_iterations=5,
         )
-    finally:
-        igraph.set_random_number_generator(random)
     member = np.array(found.membership, np.int64)[place]
     return Communities(account, _by_size(member, place))
 

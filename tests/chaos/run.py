@@ -67,7 +67,7 @@ def chaos(
         producer = SteadyProducer(stage.broker.bootstrap, stage.settings.topic, stream, plan.rate)
         stack.callback(producer.close)
         producer.start()
-        wait_until(lambda: (stage.stored() or 0) > 0, "the first events are stored", 60)
+        wait_until(lambda: (stage.stored() or 0) > 0, "the first events are stored")
         for number in range(1, plan.rounds + 1):
             before = stage.stored() or 0
             done = bag.draw()(stage, rng)
@@ -113,7 +113,7 @@ def _progress(stage: Stage, producer: SteadyProducer) -> str:
 def _committed(stage: Stage) -> list[str]:
     """The group's offsets, once the workers had time to commit."""
     with contextlib.suppress(AssertionError):
-        wait_until(lambda: stage.lag() == 0, "offsets committed", 15)
+        wait_until(lambda: stage.lag() == 0, "offsets committed")
     return [
         f"partition {row.partition}: committed {row.committed}, end {row.end}"
         for row in admin.lag(stage.settings)

@@ -122,7 +122,7 @@ class Pipeline:
     def await_all(self, seconds: float = 60.0) -> None:
         """Until everything is stored and committed; then the sums must be exact."""
         wait_until(lambda: self.stored() >= self.sent["events"], "all events stored", seconds)
-        wait_until(lambda: self.lag() == 0, "all offsets committed", 20)
+        wait_until(lambda: self.lag() == 0, "all offsets committed")
         self.check()
 
     def check(self) -> None:

@@ -68,7 +68,7 @@ def test_two_workers_of_which_one_is_killed_make_the_meetings_of_one_undisturbed
         for number in range(2):
             flow.send([b'{"heartbeat": %d}' % (_END + 2000)], number)
         ends = [{"s": s, "slot": _END // 30_000 * 30_000} for s in range(2)]
-        wait_until(lambda: flow.rows(_CLOSED) == ends, "all slots are closed", 60)
+        wait_until(lambda: flow.rows(_CLOSED) == ends, "all slots are closed")
         assert "Traceback" not in first.said() + second.said()
     with closing(ServerStore(flow.server.url)) as store:
         found = meetings(store)

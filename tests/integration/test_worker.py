@@ -93,7 +93,7 @@ def test_garbage_through_kafka_is_accounted_for_and_stands_in_its_topic(flow: Pi
     sent = dict(enumerate(cases(2000, seed=5)))
     flow.send(case.value for case in sent.values())
     with flow.worker() as worker:
-        wait_until(lambda: flow.lag() == 0, "all of it read", 90)
+        wait_until(lambda: flow.lag() == 0, "all of it read")
         assert worker.running
     with closing(ServerStore(flow.server.url)) as store:
         assert accounted(store, sent) == []
@@ -120,7 +120,7 @@ def test_a_message_larger_than_a_mebibyte_is_a_dead_letter_and_stops_nothing(
     assert len(large) > 1_400_000
     flow.send([event(1), large, event(2)])
     with flow.worker():
-        wait_until(lambda: flow.lag() == 0, "the large message is behind us", 30)
+        wait_until(lambda: flow.lag() == 0, "the large message is behind us")
     assert flow.stored() == 2
     (letter,) = flow.rows("SELECT reason, length(bytes) AS size FROM dead_letters")
     assert letter == {"reason": "message_too_large", "size": len(large)}
@@ -139,7 +139,7 @@ def test_a_topic_made_again_starts_from_its_beginning_and_knows_the_events(flow:
     flow.send(map(event, range(900, 1050)), partition=1)
     flow.sent.update(events=50, prompt_tokens=sum(range(1000, 1050)))
     with flow.worker():
-        wait_until(lambda: flow.stored() >= flow.sent["events"], "the new events are stored", 30)
+        wait_until(lambda: flow.stored() >= flow.sent["events"], "the new events are stored")
         time.sleep(1.0)
     flow.check()
     streams = flow.rows("SELECT uniqExact(stream_id) AS n FROM ingest_log")

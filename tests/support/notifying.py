@@ -49,7 +49,7 @@ TABLES = (
     *("suppression_log", "ingest_log", "cluster_log", "cluster_member_log"),
 )
 DAY = date(2026, 6, 15)
-_PATIENCE_S = 20.0
+_PATIENCE_S = 120.0
 
 
 def channel(folder: Path, name: str, address: str, more: str = "") -> str:

@@ -149,13 +149,13 @@ def test_the_agent_closes_slots_tells_the_keeper_and_gives_partitions_up(
             agent.take(number, b"garbage")
             for value in messages[::2]:  # the others are lost
                 agent.take(number, value)
-        wait_until(lambda: agent.settled(ends), "all slots are closed", 60)
+        wait_until(lambda: agent.settled(ends), "all slots are closed")
         assert keeper.followed
         closed = {part["closed"] for part in agent.status()["partitions"]}
         assert closed == {(START + 200_000) // SLOT_MS * SLOT_MS}
         assert agent.status()["ok"]
         agent.revoke()
-        wait_until(lambda: not agent.status()["partitions"], "nothing is held", 10)
+        wait_until(lambda: not agent.status()["partitions"], "nothing is held")
     finally:
         agent.close(snapshot=True)
 
@@ -176,10 +176,10 @@ def test_a_store_that_fails_is_told_and_tried_again(
     agent.start()
     try:
         agent.assign([0])
-        wait_until(lambda: not agent.status()["ok"], "the trouble is told", 10)
+        wait_until(lambda: not agent.status()["ok"], "the trouble is told")
         assert "does not answer; trying again" in agent.status()["sentence"]
         monkeypatch.setattr(store, "query", query)
-        wait_until(lambda: agent.status()["ok"], "it goes on", 10)
+        wait_until(lambda: agent.status()["ok"], "it goes on")
         assert [part["partition"] for part in agent.status()["partitions"]] == [0]
     finally:
         agent.close(snapshot=False)
@@ -207,7 +207,7 @@ def test_a_keeper_that_takes_its_time_does_not_hold_the_meetings_up(store: ChdbS
     agent.start()
     try:
         agent.assign([0])
-        wait_until(begun.is_set, "the keeper is at work", 20)
+        wait_until(begun.is_set, "the keeper is at work")
         flow.produce(traffic(seconds=60))
         flow.seal(START + 90_000)
         while flow.fetch(0, 100):
@@ -215,10 +215,10 @@ def test_a_keeper_that_takes_its_time_does_not_hold_the_meetings_up(store: ChdbS
         for value in flow.topic[0]:
             agent.take(0, value)
         closed = (START + 90_000) // SLOT_MS * SLOT_MS
-        wait_until(lambda: agent.status()["partitions"][0]["closed"] == closed, "it goes on", 20)
+        wait_until(lambda: agent.status()["partitions"][0]["closed"] == closed, "it goes on")
         assert not agent.settled({0: len(flow.log[0]) - 1})  # a replay waits for the keeper
         go_on.set()
-        wait_until(lambda: agent.settled({0: len(flow.log[0]) - 1}), "all is judged", 10)
+        wait_until(lambda: agent.settled({0: len(flow.log[0]) - 1}), "all is judged")
     finally:
         go_on.set()
         agent.close(snapshot=False)

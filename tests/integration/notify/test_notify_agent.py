@@ -65,7 +65,7 @@ def test_what_is_stored_is_sent_within_two_seconds(store: Store, web: Hook, give
     wait_until(lambda: web.taken, "it is sent", every=0.01)
     assert web.taken[0].at - started < 2.0
     wait_until(lambda: rows(store, "state") == [("sent",)], "it is noted")
-    wait_until(lambda: notifier.counts() == {"sent": 1}, "it is counted", 10.0)
+    wait_until(lambda: notifier.counts() == {"sent": 1}, "it is counted")
     notifier.close()
 
 
