@@ -22,12 +22,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from faust.types import TP
 
 from streams.alerting.notify.agent import NotifierAgent
+from streams.alerting.notify.spool import default_spool
 from streams.coordination.agent import Coordination
 from streams.coordination.sender import Sender
 from streams.coordination.start import coordination
@@ -124,6 +126,7 @@ class Worker:
                 # As of the last second; the event loop alone may ask the consumer.
                 lambda: _FIRST in self.status.ends,
                 lambda: settings.console_url or page(),
+                spool=Path(settings.spool or default_spool(settings.store, settings.data)),
             )
             self.status.notifications = self.notifier.counts
         self.coordination: Coordination | None = coordination(

@@ -163,6 +163,12 @@ class Settings:
     )
 
     notify: bool = _setting(True, "", "Send the notifications that the policy's routes ask for.")
+    spool: str = _setting(
+        "",
+        "path",
+        "Notes on messages under way, so that a kill repeats none; empty: with the embedded store, "
+        "or in the system's folder for temporary files.",
+    )
     coordination: bool = _setting(
         True, "", "Look for groups of accounts that act together, across all partitions."
     )

@@ -43,7 +43,8 @@ def main() -> None:
     migrate(store)
     policy = parse(file.read_text(encoding="utf-8"), str(file), today=DAY)
     timing = Timing(lease=LEASE_MS, first_wait=200)
-    agent = NotifierAgent(store, lambda: policy, _now_ms, lambda: True, str, timing)
+    spool = data.parent / "outgoing"
+    agent = NotifierAgent(store, lambda: policy, _now_ms, lambda: True, str, timing, spool)
     agent.start()
     thread = threading.Thread(target=_insert, args=(store, agent, first, count, pace))
     thread.start()

@@ -4,7 +4,7 @@ fold writes them, and a clock that the test moves."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -13,8 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from streams.alerting.incidents import Incident
+from streams.alerting.notify.courier import Posted
 from streams.alerting.notify.feed import Reach
 from streams.alerting.notify.notifier import Notifier, Timing
+from streams.errors import StoreUnavailable
 from streams.ingest.tables import incident_table
 from streams.policy.load import parse
 from streams.policy.model import Policy
@@ -28,6 +30,7 @@ __all__ = [
     "ROUTE",
     "TABLES",
     "Desk",
+    "Shaky",
     "channel",
     "desk",
     "incident",
@@ -92,6 +95,26 @@ def incident(name: str, **changed: Any) -> Incident:
     return replace(found, **changed)
 
 
+class Shaky:
+    """The store, which fails while `down`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.down = False
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        self._check()
+        return self._store.query(sql, parameters)
+
+    def insert(self, table: str, rows: pa.Table, token: str | None = None) -> None:
+        self._check()
+        self._store.insert(table, rows, token)
+
+    def _check(self) -> None:
+        if self.down:
+            raise StoreUnavailable("the store is away")
+
+
 def put(store: Store, given: Sequence[Incident], stored_at: int, partition: int = 0) -> None:
     """Rows of `incident_log`."""
     store.insert("incident_log", incident_table(given, partition, stored_at))
@@ -143,6 +166,7 @@ class Desk:
     reach: Reach = field(default_factory=Reach)
     now: int = NOW
     console: str = "https://pulse.example.org/"
+    spool: Path | None = None  # then messages go by a courier
 
     def __post_init__(self) -> None:
         self.notifier = Notifier(
@@ -150,6 +174,7 @@ class Desk:
             lambda: self.policy,
             lambda: self.now,
             console=lambda: self.console,
+            carrier=Posted(self.spool) if self.spool is not None else None,
             timing=self.timing,
             reach=self.reach,
         )

@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 from streams.alerting.notify.channels import problem
+from streams.alerting.notify.courier import Posted
 from streams.alerting.notify.notifier import Notifier, Timing
 from streams.errors import StoreError
 from streams.policy.model import Policy
@@ -29,7 +31,11 @@ _WRITE_S: Final = 0.5
 
 
 class NotifierAgent:
-    """`start`, `wake` whenever there is news, `close`; `holds` says whether it is our turn."""
+    """`start`, `wake` whenever there is news, `close`; `holds` says whether it is our turn.
+
+    Messages leave by a courier of its own process that keeps its notes in `spool`; without one
+    they leave by threads of this process.
+    """
 
     def __init__(
         self,
@@ -39,13 +45,20 @@ class NotifierAgent:
         holds: Callable[[], bool],
         console: Callable[[], str],
         timing: Timing | None = None,
+        spool: Path | None = None,
     ) -> None:
         self._policy = policy
         self._holds = holds
         self._woken = threading.Event()
         self._stop = threading.Event()
         self._notifier = Notifier(
-            store, policy, now_ms, console=console, woken=self._woken.set, timing=timing
+            store,
+            policy,
+            now_ms,
+            console=console,
+            carrier=Posted(spool) if spool is not None else None,
+            woken=self._woken.set,
+            timing=timing,
         )
         self._held = False
         self._checked = ""  # version of the policy whose channels were looked at
@@ -114,6 +127,8 @@ class NotifierAgent:
         if policy.version == self._checked:
             return
         self._checked = policy.version
+        if policy.routes:
+            self._notifier.expect()
         routed = {route.channel for route in policy.routes}
         for channel in policy.channels:
             if channel.name in routed and (wrong := problem(channel)):

@@ -2,8 +2,9 @@
 
 Follows the store, not the stream: what is told is what is stored. One incident notifies once when
 it opens, when it becomes more severe, and when it is over for good (it can no longer be reopened).
-A message is written as due before it is sent; after a crash, what was being sent is sent again
-under the same identity, so nothing is forgotten, and receivers that look at it see nothing twice.
+A message is written as due before it is sent, so nothing is forgotten. After a kill the notes of
+the courier tell what arrived; what is in doubt even so is sent again under the same identity, and
+says so.
 
 What a silence held back stays unsent when the silence ends; the next escalation is told again.
 """
@@ -16,10 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streams.alerting.notify.channels import Deliver, Letter, NotDelivered, deliver
+from streams.alerting.notify.channels import Letter, NotDelivered, deliver
+from streams.alerting.notify.courier import Carrier, Direct, InDoubt
 from streams.alerting.notify.feed import Feed, Reach
 from streams.alerting.notify.lanes import Lanes
 from streams.alerting.notify.outbox import Message, Outbox, Told
+from streams.alerting.notify.recovery import doubtful, recovered
 from streams.alerting.notify.telling import grouped, messages, order, silenced
 from streams.alerting.people import People
 from streams.errors import StoreError
@@ -56,7 +59,7 @@ class Notifier:
         now_ms: Callable[[], int],
         *,
         console: Callable[[], str] = str,
-        send: Deliver = deliver,
+        carrier: Carrier | None = None,
         woken: Callable[[], None] = lambda: None,
         timing: Timing | None = None,
         reach: Reach | None = None,
@@ -66,7 +69,7 @@ class Notifier:
         self._policy = policy
         self._now_ms = now_ms
         self._console = console
-        self._send = send
+        self._carrier = carrier or Direct(deliver)
         self._timing = timing or Timing()
         self._outbox = Outbox(store)
         self._people = People(store, now_ms)
@@ -76,6 +79,7 @@ class Notifier:
         self._flying: set[str] = set()
         self._made: list[Message] = []  # not written yet, as those that follow
         self._recording = threading.Lock()  # of what follows
+        self._doubted: set[str] = set()  # under way when the courier was killed
         self._results: list[Message] = []
         self._recorded: list[Message] = []
         self._silences: list[dict[str, Any]] | None = None  # as of this step
@@ -123,9 +127,14 @@ class Notifier:
     def finish(self, seconds: float) -> None:
         """Wait so long at most for messages under way, and write what became of them."""
         self._lanes.wait(seconds)
+        self._carrier.close()
         self.record()
         if self._feed is not None:
             self._feed.keep(self._now_ms())
+
+    def expect(self) -> None:
+        """There are routes: be ready to send."""
+        self._carrier.open()
 
     def pending(self) -> bool:
         """Something is under way, or unwritten, or could be sent now."""
@@ -143,6 +152,7 @@ class Notifier:
             finished = self._lanes.finished()
             self._results += [self._after(message, error) for message, error in finished]
             self._outbox.write(self._results)
+            self._carrier.settle([message.notification_id for message in self._results])
             self._recorded += self._results
             self._results = []
 
@@ -153,11 +163,18 @@ class Notifier:
         names = [channel.name for channel in policy.channels]
         self._tell(feed.over(patience, names, now), "resolved", now)
         # Others change it, too: somebody who sends again, or another worker that ends its turn.
-        stored = {message.notification_id: message for message in self._outbox.unfinished()}
         own = self._flying | {message.notification_id for message in self._made}
-        self._due = stored | {name: self._due[name] for name in own & self._due.keys()}
+        left = self._carrier.left()  # first, or what is written meanwhile would look unwritten
+        others = [m for m in self._outbox.unfinished() if m.notification_id not in own]
+        found = recovered(others, left, now)
+        mine = {name: self._due[name] for name in own & self._due.keys()}
+        self._due = {message.notification_id: message for message in found.due} | mine
+        with self._recording:
+            self._results += [self._after(*through) for through in found.through]
+        self.record()
+        self._carrier.settle(found.stale)
         self.counts = self._outbox.counts(now - 86_400_000)
-        self._looked = now
+        self._looked = 0 if found.under_way else now
 
     def _tell(self, incidents: Sequence[Mapping[str, Any]], event: str, now: int) -> None:
         policy = self._policy()
@@ -179,6 +196,7 @@ class Notifier:
             replace(m, version=m.version + 1, **(self._held_back(m, now) or self._sending(m, now)))
             for m in self._ready(now)
         ]
+        self._carrier.prepare([message for message in begun if message.state == "sending"])
         self._outbox.write([*self._made, *begun])
         self._made = []
         for message in begun:
@@ -197,7 +215,8 @@ class Notifier:
 
     def _sending(self, message: Message, now: int) -> dict[str, Any]:
         lease = now + self._timing.lease
-        return {"state": "sending", "attempts": message.attempts + 1, "next_at": lease}
+        sending = {"state": "sending", "attempts": message.attempts + 1, "next_at": lease}
+        return sending | doubtful(message)
 
     def _ready(self, now: int) -> list[Message]:
         """What can be sent now: of an incident one after the other, of a channel a few at once."""
@@ -227,15 +246,20 @@ class Notifier:
             message.event == "resolved",
         )
         try:
-            self._send(channel, letter)
+            self._carrier.carry(channel, letter, message.version)
         except NotDelivered as error:
+            if isinstance(error, InDoubt):
+                self._doubted.add(message.notification_id)
             return str(error)
         except Exception as error:  # noqa: BLE001 - its text may hold an address, its name cannot
             return f"channel {message.channel}: {type(error).__name__}"
         return ""
 
-    def _after(self, message: Message, error: str) -> Message:
-        now, version = self._now_ms(), message.version + 1
+    def _after(self, message: Message, error: str, at: int = 0) -> Message:
+        now, version = at or self._now_ms(), message.version + 1
+        if message.notification_id in self._doubted:
+            self._doubted.discard(message.notification_id)
+            message = replace(message, **doubtful(message))
         if not error:
             if self._refusing.pop(message.channel, ""):
                 _log.warning("channel %s: takes messages again", message.channel)

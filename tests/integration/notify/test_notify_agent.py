@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from streams.alerting.notify.agent import NotifierAgent
-from streams.errors import StoreUnavailable
 from streams.policy.model import Policy
 from streams.storage.base import Store
-from tests.support.notifying import ROUTE, channel, incident, policy, put, rows
+from tests.support.notifying import ROUTE, Shaky, channel, incident, policy, put, rows
 from tests.support.receivers import Hook, Taken, hook
 from tests.support.worker import wait_until
 
@@ -34,26 +32,6 @@ def agent(store: Any, given: Policy, holds: Callable[[], bool] = lambda: True) -
 @pytest.fixture
 def given(tmp_path: Path, web: Hook) -> Policy:
     return policy(channel(tmp_path, "hook", web.address()) + ROUTE)
-
-
-class Shaky:
-    """The store, which fails while `down`."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.down = False
-
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        self._check()
-        return self._store.query(sql, parameters)
-
-    def insert(self, table: str, rows: pa.Table, token: str | None = None) -> None:
-        self._check()
-        self._store.insert(table, rows, token)
-
-    def _check(self) -> None:
-        if self.down:
-            raise StoreUnavailable("the store is away")
 
 
 def test_what_is_stored_is_sent_within_two_seconds(store: Store, web: Hook, given: Policy) -> None:
