@@ -54,7 +54,8 @@ def test_two_workers_of_which_one_is_killed_make_the_meetings_of_one_undisturbed
 ) -> None:
     parts = _messages(2)
     rng = random.Random(2)
-    with flow.worker("w1") as first, flow.worker("w2") as second:
+    watch = {"coordination": True}
+    with flow.worker("w1", **watch) as first, flow.worker("w2", **watch) as second:
         wait_until(lambda: first.announced and second.announced, "both have joined")
         while any(parts):
             for number, part in enumerate(parts):
