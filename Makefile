@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench chaos fuzz docs format clean
 
+# A thousand modules are compiled once, not at every start, whatever the caller's shell says.
+export PYTHONDONTWRITEBYTECODE :=
+
 PYTHON ?= python3
 BIN := .venv/bin
 ROUNDS ?= 100
