@@ -34,7 +34,8 @@ def delays(store: Store, web: Hook, folder: Path, count: int, *, wake: bool) -> 
     """Seconds from a stored incident to its message, for `count` of them at random moments."""
     text = channel(folder, "hook", web.address()) + _ROUTE
     policy = parse(text, "policy.toml", today=DAY)
-    agent = NotifierAgent(store, lambda: policy, _now_ms, lambda: True, str)
+    given = (store, lambda: policy, _now_ms, lambda: True, str)
+    agent = NotifierAgent(*given, spool=folder / "outgoing")
     agent.start()
     time.sleep(2.0)  # the library is loaded and the feed has begun
     chance, stored = np.random.default_rng(1), {}
