@@ -22,7 +22,7 @@ from dashboards.live.parts import (
 from dashboards.live.read import Reader
 from dashboards.live.series import MINUTE, Point, metric_of, usual, window_sums
 from dashboards.live.when import clock
-from dashboards.live.words import chance, compact, count, window
+from dashboards.live.words import chance, compact, count, headline, window
 
 __all__ = ["account_page"]
 
@@ -58,7 +58,7 @@ def _sentence(
 ) -> Html:
     opened = [incident for incident in incidents if is_open(incident)]
     if opened:
-        return named(opened[0]["sentence"], account_id)
+        return named(headline(opened[0]["sentence"]), account_id)
     requests = sum(float(row["requests"]) for row in rows if row["at"] >= now - _DAY)
     unit = "request" if requests == 1 else "requests"
     return named(f"{account_id} sent {count(requests)} {unit} in 24 hours", account_id)
@@ -133,7 +133,7 @@ def _incidents(incidents: Sequence[Incident]) -> Html:
                     "h3",
                     tag(
                         "a",
-                        named(one["sentence"], one["account_id"]),
+                        named(headline(one["sentence"]), one["account_id"]),
                         href=incident_path(one["incident_id"]),
                     ),
                 ),

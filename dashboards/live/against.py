@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from dashboards.live.chart import Plot
-from dashboards.live.model import Incident, Row, Status
+from dashboards.live.model import Incident, Row, Status, speaks
 from dashboards.live.parts import metric_name
 from dashboards.live.read import Span
 from dashboards.live.series import IN_MINUTES, MINUTE, metric_of, usual, window_sums
@@ -39,7 +38,7 @@ def against_usual(
     Requests, without a threshold, where the minutes do not hold what was counted.
     """
     metric, window_s = drawn(incident), incident["window_s"]
-    counted = metric == incident["metric"] and math.isfinite(incident["threshold"])
+    counted = metric == incident["metric"] and speaks(incident)
     account = incident["account_id"]
     minutes = [(int(r["at"]), metric_of(r, metric)) for r in rows if r["account_id"] == account]
     start, end = _limits(status, incident, least)

@@ -11,7 +11,7 @@ from dashboards.live.chart import chart
 from dashboards.live.cluster import cluster_page
 from dashboards.live.group import DETECTOR
 from dashboards.live.html import Child, Html, tag
-from dashboards.live.model import Incident, Row, Status, is_open
+from dashboards.live.model import Incident, Row, Status, is_open, speaks
 from dashboards.live.parts import (
     account_path,
     card,
@@ -28,7 +28,7 @@ from dashboards.live.people import actions, messages, said
 from dashboards.live.read import Reader
 from dashboards.live.series import MINUTE
 from dashboards.live.when import clock
-from dashboards.live.words import chance, count
+from dashboards.live.words import chance, count, headline, size
 
 __all__ = ["find", "incident_page"]
 
@@ -89,7 +89,7 @@ async def incident_page(
     return tag(
         "div",
         live_line(status),
-        tag("h1", named(incident["sentence"], account), id="headline"),
+        tag("h1", named(headline(incident["sentence"]), account), id="headline"),
         tag("div", state_line(incident), class_=f"incident {level(incident['severity'])} detail"),
         tag(
             "p",
@@ -111,12 +111,16 @@ _CAPTION = (
 )
 
 
+#: In place of a threshold that is no amount to hold against what was seen.
+_ANY = "not a matter of the amount"
+
+
 def _numbers(incident: Incident, row: Row | None) -> Html:
     pairs: list[tuple[str, Child]] = [
         ("Observed, at its peak", count(incident["observed"])),
         ("Kind", kind_name(incident["kind"])),
-        ("Usual", count(incident["expected"])),
-        ("Silent below", count(incident["threshold"])),
+        ("Usual", size(incident["expected"])),
+        ("Silent below", size(incident["threshold"]) if speaks(incident) else _ANY),
         ("What was counted", metric_name(incident["metric"], incident["window_s"])),
         ("By chance", f"{chance(incident['p_value'])} (p = {incident['p_value']:.2g})"),
         ("First window", clock(incident["started_at"], seconds=True, date=True)),
@@ -171,9 +175,9 @@ def _strongest(findings: Sequence[Row]) -> Row:
 
 
 def _seen_by(findings: Sequence[Row]) -> Html | None:
-    """What each detector made of the strongest finding, where several had something to say."""
+    """What each detector made of the strongest finding."""
     parts = json.loads(_strongest(findings)["parts"] or "{}") if findings else {}
-    if len(parts) < 2:
+    if not parts:
         return None
     pairs = [(kind_name(name), chance(float(p))) for name, p in parts.items()]
     return card("Who saw it", facts(pairs), key="seen")

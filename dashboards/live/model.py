@@ -5,6 +5,7 @@ Times are epoch milliseconds; `None` stands where nothing is known yet.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NotRequired, TypedDict
 
@@ -24,6 +25,7 @@ __all__ = [
     "StoreSide",
     "calls",
     "is_open",
+    "speaks",
 ]
 
 Row = dict[str, Any]
@@ -159,3 +161,9 @@ def is_open(incident: Incident) -> bool:
 def calls(incident: Incident) -> bool:
     """Whether it calls for somebody: it is open and no part of another one that does."""
     return is_open(incident) and not incident.get("part_of")
+
+
+def speaks(incident: Incident) -> bool:
+    """Whether its threshold is a number a person can hold against what was seen: where the manner
+    counts and not the amount, any amount would have done, or one below the usual."""
+    return math.isfinite(incident["threshold"]) and incident["threshold"] > incident["expected"]

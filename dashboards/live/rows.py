@@ -5,22 +5,23 @@ Stands between incidents and the pages that list them (the first page, the list 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from dashboards.live.against import against_usual
 from dashboards.live.chart import spark
 from dashboards.live.group import DETECTOR, in_short
 from dashboards.live.html import Child, Html, tag
-from dashboards.live.model import Incident, Row, Status, is_open
+from dashboards.live.model import Incident, Row, Status, is_open, speaks
 from dashboards.live.parts import incident_path, level, named, state_line
 from dashboards.live.series import MINUTE
-from dashboards.live.words import compact, count
+from dashboards.live.words import compact, headline, size
 
 __all__ = ["LEAST", "incident_row"]
 
 #: At least this much of an account's past stands before an incident in its small chart.
 LEAST = 40 * MINUTE
+#: What is usual must be so much for "times its usual" to say anything.
+_LEAST_USUAL = 0.1
 
 
 def incident_row(
@@ -32,7 +33,7 @@ def incident_row(
     """
     sentence = tag(
         "a",
-        named(incident["sentence"], incident["account_id"]),
+        named(headline(incident["sentence"]), incident["account_id"]),
         href=incident_path(incident["incident_id"]),
     )
     words = tag(
@@ -50,10 +51,10 @@ def incident_row(
 def _usually(incident: Incident) -> str:
     if incident["detector"] == DETECTOR:
         return in_short(incident)
-    above = incident["observed"] / incident["expected"] if incident["expected"] > 0 else 0
-    usually = f"usual {count(incident['expected'])}"
-    if above >= 1.5:
-        usually = f"{compact(round(above))} times its usual {count(incident['expected'])}"
-    if math.isfinite(incident["threshold"]):
-        usually += f"; nothing would have been said below {count(incident['threshold'])}"
+    observed, expected = incident["observed"], incident["expected"]
+    usually = f"usual {size(expected)}"
+    if expected >= _LEAST_USUAL and observed >= 1.5 * expected:
+        usually = f"{compact(round(observed / expected))} times its usual {size(expected)}"
+    if speaks(incident):
+        usually += f"; nothing would have been said below {size(incident['threshold'])}"
     return usually

@@ -20,6 +20,7 @@ from dashboards.live.parts import Rendered, live_line
 from dashboards.live.read import Reader
 from dashboards.live.runbook import runbook_page
 from dashboards.live.shared import Shared
+from dashboards.live.words import headline
 from streams.errors import StoreError
 
 __all__ = ["Views", "address", "place"]
@@ -99,7 +100,7 @@ class Views:
             return _note(status, "No such incident.", detail, 404)
         incident, row = found
         whole = await incident_page(incident, row, status, self._reader, writable=self._writable)
-        return Rendered(whole, _isolated(incident["sentence"]), {"view": whole})
+        return Rendered(whole, _isolated(headline(incident["sentence"])), {"view": whole})
 
     async def _cluster(self, identity: str, status: Status) -> Rendered:
         found = await cluster_page(identity, status, self._reader)

@@ -7,6 +7,7 @@ the same thing because both take their words from here.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from dashboards.live.model import Status, calls
@@ -19,7 +20,9 @@ __all__ = [
     "count",
     "duration",
     "faults",
+    "headline",
     "number_word",
+    "size",
     "verdict",
     "window",
 ]
@@ -34,6 +37,8 @@ _NUMBERS = (
     *("seven", "eight", "nine", "ten", "eleven", "twelve"),
 )
 _SCALES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
+#: How a finding's sentence ends: how rare that is by its own detector, and who else saw something.
+_ODDS = re.compile(r"; [^;]*account-hours like it show as much(; also [^;]*)?$")
 #: Below this a p-value tells about the model's tail, not about the world.
 _SMALLEST_CHANCE = 1e-9
 
@@ -45,6 +50,21 @@ def count(value: float) -> str:
     if float(value).is_integer() or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:,.1f}"
+
+
+def size(value: float) -> str:
+    """`count`, but what is neither nothing nor a tenth is not called 0.0."""
+    return "under 0.1" if 0 < value < 0.1 else count(value)
+
+
+def headline(sentence: str) -> str:
+    """What happened, without how rare the detector finds it: that stands in the line below.
+
+    >>> headline("a sent 9 requests; its highest was 2; 1 in 30 account-hours like it show as much")
+    'a sent 9 requests; its highest was 2'
+    """
+    found = _ODDS.search(sentence)
+    return sentence[: found.start()] if found else sentence
 
 
 def number_word(number: int) -> str:

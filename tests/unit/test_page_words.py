@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from dashboards.live.model import Status
-from dashboards.live.words import chance, compact, count, duration, verdict, window
+from dashboards.live.model import Incident, Status
+from dashboards.live.rows import incident_row
+from dashboards.live.words import chance, compact, count, duration, headline, verdict, window
 
 NOW = 1_763_735_460_000
 
@@ -118,3 +119,43 @@ def test_before_the_first_event_nothing_is_promised() -> None:
     said = verdict(worker(stored=0, accounts=0, watermark=None))
     assert said.heading == "Waiting for the first events."
     assert not said.trusted
+
+
+def test_a_headline_leaves_the_odds_to_the_line_below() -> None:
+    said = "a got 37 429s in 1 hour (1 in 1,275 by its own history)"
+    odds = "; 1 in 598,965 account-hours like it show as much"
+    assert headline(said) == said
+    assert headline(said + odds) == said
+    assert headline(f"{said}; so be it{odds}; also use case 1 in 1,832, burst 1 in 125") == (
+        f"{said}; so be it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected", "threshold", "said"),
+    [
+        (120.0, 30.0, 80.0, "4 times its usual 30; nothing would have been said below 80"),
+        (14.0, 0.02, 0.4, "usual under 0.1; nothing would have been said below 0.4"),
+        (36.0, 0.4, 0.0, "90 times its usual 0.4"),
+        (40.0, 30.0, 12.0, "usual 30"),
+    ],
+)
+def test_a_row_says_no_more_of_the_usual_than_is_true(
+    observed: float, expected: float, threshold: float, said: str
+) -> None:
+    given = {"observed": observed, "expected": expected, "threshold": threshold}
+    row = {
+        "incident_id": "i",
+        "account_id": "a",
+        "detector": "quota",
+        "kind": "retry_abuse",
+        "state": "open",
+        "severity": "high",
+        "sentence": "a did it",
+        "p_value": 1e-5,
+        "started_at": NOW,
+        "last_seen_at": NOW,
+        **given,
+    }
+    shown = str(incident_row(worker(), cast(Incident, row), [], drawn=False))
+    assert f">{said}</p>" in shown
