@@ -1,6 +1,6 @@
-"""The whole platform against what is usual for the hour: four figures, each with its last hours.
+"""The whole platform against what is usual for the hour: a few figures, each with its last hours.
 
-Stands between the roll-up of minutes and the first page. What is usual is read once an hour: where
+Stands between `fleet_sums.py` and the first page. What is usual is read once an hour: where
 nine in ten five-minute spans of the same hour of the day lay on up to 28 days before. A store that
 is younger than three such days says so and shows where the last day lay.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dashboards.live.chart import Plot, spark
+from dashboards.live.fleet_sums import FLAGGED_NOW, FLAGGED_USUAL, NOW, USUAL
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Row, Status
 from dashboards.live.read import Reader
@@ -36,31 +37,6 @@ _RUN: Final = 3
 _FAR: Final = 2.0
 _FAR_SHARE: Final = 0.1
 
-_SUMS: Final = """sum(p.requests) / 300 AS requests, sum(p.completion_tokens) / 300 AS tokens,
-        sum(p.errors + p.throttled) / sum(p.requests) AS failed,
-        sum(p.short_outputs) / sum(p.requests) AS short"""
-_NOW: Final = f"""
-SELECT {{end}} - intDiv({{end}} - toUnixTimestamp(p.minute) - 1, 300) * 300 AS at, {_SUMS}
-FROM account_minute_parts AS p
-WHERE p.minute >= {{start}} AND p.minute < {{end}}
-GROUP BY at
-ORDER BY at"""
-_USUAL: Final = f"""
-SELECT hour, uniqExact(day) AS days, quantiles(0.05, 0.5, 0.95)(requests) AS requests,
-    quantiles(0.05, 0.5, 0.95)(tokens) AS tokens, quantiles(0.05, 0.5, 0.95)(failed) AS failed,
-    quantiles(0.05, 0.5, 0.95)(short) AS short
-FROM (
-    SELECT intDiv({{end}} - toUnixTimestamp(p.minute) - 1, 86400) AS day,
-        intDiv(({{end}} - toUnixTimestamp(p.minute) - 1) % 86400, 3600) AS hour,
-        intDiv(toUnixTimestamp(p.minute), 300) AS span,
-        {_SUMS}
-    FROM account_minute_parts AS p
-    WHERE p.minute >= {{start}} AND p.minute < {{until}}
-        AND ({{end}} - toUnixTimestamp(p.minute) - 1) % 86400 < {{hours}} * 3600
-    GROUP BY day, hour, span
-)
-GROUP BY hour"""
-
 #: Low, middle and high of what is usual.
 Usual = tuple[float, float, float]
 
@@ -70,6 +46,8 @@ class _Figure:
     column: str
     name: str
     share: bool = False
+    floor: float = 0.0  # so much above the usual is no news: single requests make it
+    flagged: bool = False  # counted among the requests with moderation scores
 
     def text(self, value: float) -> str:
         if not self.share:
@@ -83,6 +61,8 @@ _FIGURES: Final = (
     _Figure("tokens", "Tokens out"),
     _Figure("failed", "Errors and 429s", share=True),
     _Figure("short", "Short outputs", share=True),
+    _Figure("medical", "Medical spam", share=True, floor=0.002, flagged=True),
+    _Figure("hate", "Hate, harassment", share=True, floor=0.002, flagged=True),
 )
 
 
@@ -140,22 +120,55 @@ async def read_fleet(status: Status, reader: Reader) -> Fleet | None:
         "until": (whole - _DAY) // 1000,
         "hours": _SHOWN // _HOUR + 1,
     }
-    rows, usual = await asyncio.gather(
-        # Both change with the minute or the hour they are named by, not before.
-        reader.ask(_NOW, {"start": (end - _DAY) // 1000, "end": end // 1000}, seldom=True),
-        reader.ask(_USUAL, asked, seldom=True),
+    day = {"start": (end - _DAY) // 1000, "end": end // 1000, "until": end // 1000}
+    # All change with the minute or the hour they are named by, not before.
+    rows, usual, flagged, usually_flagged = await asyncio.gather(
+        *(
+            reader.ask(sql, given, seldom=True)
+            for sql, given in (
+                (NOW, day),
+                (USUAL, asked),
+                (FLAGGED_NOW, day),
+                (FLAGGED_USUAL, asked),
+            )
+        )
     )
-    shown = [row for row in rows if int(row["at"]) * 1000 > end - _SHOWN]
-    if not shown:
+    if not _shown(rows, end):
         return None
-    hours = {int(row["hour"]): row for row in usual if int(row["days"]) >= _LEAST_DAYS}
-    by_hour = 0 in hours
+    meters = [
+        meter
+        for figure in _FIGURES
+        for meter in _meters(
+            figure,
+            flagged if figure.flagged else rows,
+            usually_flagged if figure.flagged else usual,
+            whole,
+            end,
+        )
+    ]
     before = [row for row in rows if int(row["at"]) * 1000 <= end - _HOUR]
-    meters = []
-    for figure in _FIGURES:
-        bands = _by_hour(figure, hours, whole, end) if by_hour else _last_day(figure, before, end)
-        meters.append(_meter(figure, shown, bands, "this hour" if by_hour else "the last day"))
-    return Fleet(meters, _against(usual, before, by_hour))
+    return Fleet(meters, _against(usual, before, 0 in _hours(usual)))
+
+
+def _shown(rows: Sequence[Row], end: int) -> list[Row]:
+    return [row for row in rows if int(row["at"]) * 1000 > end - _SHOWN]
+
+
+def _hours(usual: Sequence[Row]) -> dict[int, Row]:
+    return {int(row["hour"]): row for row in usual if int(row["days"]) >= _LEAST_DAYS}
+
+
+def _meters(
+    figure: _Figure, rows: Sequence[Row], usual: Sequence[Row], whole: int, end: int
+) -> Sequence[Meter]:
+    """The figure, or nothing where nothing of it is stored."""
+    shown, hours = _shown(rows, end), _hours(usual)
+    if not shown:
+        return ()
+    if 0 in hours:
+        return (_meter(figure, shown, _by_hour(figure, hours, whole, end), "this hour"),)
+    before = [row for row in rows if int(row["at"]) * 1000 <= end - _HOUR]
+    return (_meter(figure, shown, _last_day(figure, before, end), "the last day"),)
 
 
 Bands = Sequence[tuple[int, int, Usual]]
@@ -183,7 +196,7 @@ def _last_day(figure: _Figure, rows: Sequence[Row], end: int) -> Bands:
 def _meter(figure: _Figure, rows: Sequence[Row], bands: Bands, than: str) -> Meter:
     points = [(int(row["at"]) * 1000, float(row[figure.column])) for row in rows]
     scale = 100.0 if figure.share else 1.0
-    outside = _outside(points, bands)
+    outside = _outside(points, bands, figure.floor)
     at, value = points[-1]
     usual = _usual_at(bands, at)
     difference = ""
@@ -205,12 +218,12 @@ def _usual_at(bands: Bands, at: int) -> Usual | None:
     return next((usual for start, until, usual in bands if start < at <= until), None)
 
 
-def _outside(points: Sequence[Point], bands: Bands) -> list[tuple[int, int]]:
+def _outside(points: Sequence[Point], bands: Bands, floor: float) -> list[tuple[int, int]]:
     """Spans of points that are news, each held against the usual of its own hour."""
     near, far = list[Point](), list[Point]()
     for at, value in points:
         usual = _usual_at(bands, at)
-        beyond = max(usual[0] - value, value - usual[2], 0.0) if usual else 0.0
+        beyond = max(usual[0] - value, value - usual[2] - floor, 0.0) if usual else 0.0
         near.append((at, beyond))
         margin = max(_FAR * (usual[2] - usual[0]), _FAR_SHARE * usual[1]) if usual else 0.0
         far.append((at, max(beyond - margin, 0.0)))

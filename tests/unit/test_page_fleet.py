@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dashboards.live.fleet import Fleet, read_fleet
+from dashboards.live.fleet_sums import FLAGGED_NOW, FLAGGED_USUAL
 from dashboards.live.overview import overview
 from dashboards.live.read import Reader
 from dashboards.live.shift import pages_this_shift
@@ -34,6 +35,15 @@ SELECT concat('acct-', toString(number % 3)) AS account,
 FROM numbers({minutes} * 3)"""
 
 
+#: Ten scored requests a minute: of each five minutes' fifty, `flagged` are medical spam.
+_SCORED = """
+INSERT INTO events (event_id, account_id, arrived_at, ts, moderation)
+SELECT concat({name}, toString(number)), 'acct-1', now64(3),
+    toDateTime64({end} - 6 - number * 6, 3, 'UTC'),
+    map('medical_spam', if(number % 50 < {flagged}, 0.9, 0.1), 'hate', 0.1)
+FROM numbers({minutes} * 10)"""
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ChdbStore]:
     made = ChdbStore(tmp_path)
@@ -45,6 +55,11 @@ def store(tmp_path: Path) -> Iterator[ChdbStore]:
 def sent(store: ChdbStore, end: int, minutes: int, *, factor: float = 1, short: float = 25) -> None:
     values = {"end": end // 1000, "minutes": minutes, "factor": factor, "short": short}
     store.command(_MINUTES, values)
+
+
+def scored(store: ChdbStore, end: int, minutes: int, flagged: int) -> None:
+    values = {"end": end // 1000, "minutes": minutes, "flagged": flagged}
+    store.command(_SCORED, {**values, "name": f"to-{end}-"})
 
 
 def reader(store: ChdbStore, seen: list[str] | None = None) -> Reader:
@@ -98,6 +113,30 @@ def test_what_is_outside_is_said_in_points_and_times(store: ChdbStore) -> None:
     assert drawn.count('class="band"') == 4 * 7  # six hours are parts of seven
 
 
+def test_what_is_flagged_is_held_against_its_usual_where_requests_are_scored(
+    store: ChdbStore,
+) -> None:
+    sent(store, NOW, 9 * 1440)
+    assert [meter.name for meter in fleet(store).meters][4:] == []
+    scored(store, NOW - 15 * MINUTE, 4 * 1440, flagged=1)
+    scored(store, NOW, 15, flagged=6)
+    medical, hate = fleet(store).meters[4:]
+    assert (medical.name, medical.value) == ("Medical spam", "12 %")
+    assert medical.difference == "+10 points on this hour"
+    assert (hate.name, hate.value, hate.difference) == ("Hate, harassment", "0 %", "")
+    assert (NOW - 10 * MINUTE, NOW) in medical.outside
+
+
+@pytest.mark.parametrize("usual", [False, True])
+def test_flags_are_counted_without_reading_every_event(store: ChdbStore, usual: bool) -> None:
+    scored(store, NOW, 9 * 1440, flagged=1)
+    given = {"start": (NOW - 8 * DAY) // 1000, "until": NOW // 1000}
+    sql = FLAGGED_USUAL if usual else FLAGGED_NOW
+    more = {"end": NOW // 1000, "hours": 7} if usual else {}
+    plan = store.query("EXPLAIN " + sql, given | more)["explain"].to_pylist()
+    assert "by_minute" in "\n".join(plan)
+
+
 @pytest.mark.parametrize(
     ("minutes", "factor", "said"),
     [(5, 1.05, ""), (15, 1.05, "+5 % on this hour"), (5, 3, "x3.0 on this hour")],
@@ -145,7 +184,9 @@ def test_the_past_is_read_once_and_not_with_every_view(store: ChdbStore) -> None
             await read_fleet(worker(now=NOW + ahead, watermark=NOW + ahead), source)
 
     asyncio.run(scenario())
-    assert len(seen) == 3  # the past once, the last hours once a minute
+    past = [sql for sql in seen if "uniqExact(day)" in sql]
+    # Traffic and flags: the past once, the last hours once a minute.
+    assert (len(past), len(seen) - len(past)) == (2, 4)
 
 
 def test_the_first_page_does_not_wait_for_the_past(store: ChdbStore) -> None:
