@@ -95,6 +95,7 @@ class Worker:
         self.store = RetryingStore(store, self._stop, settings.retry_max)
         self.status = Status(mode, lambda: time.time_ns() // 1_000_000)
         self.status.store_trouble = lambda: self.store.trouble
+        self.status.store_waits = lambda: (self.store.trouble_since, self.store.retries)
         self.heartbeats = True  # off while history is loaded: one would make all of it late
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.app: PulseApp = make_app(settings, embedded, self)

@@ -21,6 +21,7 @@ from streams.features import windows
 from streams.ingest.batch import Batch, Counts
 from streams.ingest.gaps import Gap
 from streams.ingest.partition import Partition
+from streams.memory import memory
 
 __all__ = ["Status"]
 
@@ -39,9 +40,16 @@ class Status:
         self.started = now_ms()
         self.counts = Counts()
         self.batches = 0
-        self.broker = ""  # sentence of what is wrong, or nothing
+        self._broker = ""
+        self._broker_since: int | None = None
+        self._stored_at: int | None = None
         self.ends: Mapping[int, int] = {}
         self.store_trouble: Callable[[], str] = lambda: ""
+        #: Since when the store is waited for (epoch ms), and tries that failed so far.
+        self.store_waits: Callable[[], tuple[int | None, int]] = lambda: (None, 0)
+        #: Partitions that are being rebuilt, and since when (epoch ms).
+        self.rebuilding: Callable[[], Mapping[int, int]] = dict
+        self.memory: Callable[[], dict[str, int | None]] = memory
         self.platform: Callable[[], list[Incident]] = list
         self.policy_problem: Callable[[], str] = lambda: ""
         #: Messages of the outbox by state; empty where this worker sends none.
@@ -56,6 +64,19 @@ class Status:
         self._alert_delays: deque[float] = deque(maxlen=_SAMPLES)
         self._writes: deque[float] = deque(maxlen=50)
 
+    @property
+    def broker(self) -> str:
+        """The sentence of what is wrong with the broker, or nothing."""
+        return self._broker
+
+    @broker.setter
+    def broker(self, sentence: str) -> None:
+        if not sentence:
+            self._broker_since = None
+        elif not self._broker:
+            self._broker_since = self.now_ms()
+        self._broker = sentence
+
     def stored(self, batch: Batch, counts: Counts, write_ms: float) -> None:
         """A batch was stored whole."""
         now = self.now_ms()
@@ -63,6 +84,7 @@ class Status:
             for name in (field.name for field in fields(Counts)):
                 setattr(self.counts, name, getattr(self.counts, name) + getattr(counts, name))
             self.batches += 1
+            self._stored_at = now
             self._writes.append(write_ms)
             self._alert_delays.extend([max(0.0, now - batch.broker_time)] * counts.alerts)
             if counts.stored:
@@ -91,6 +113,7 @@ class Status:
         """Everything as one JSON-able object (see dashboards/live for who reads it)."""
         parts = dict(self.partitions())
         trouble = self.store_trouble()
+        since, retries = self.store_waits()
         with self._lock:
             rates = [list(item) for item in self._seconds]
             delays, alert_delays = sorted(self._delays), sorted(self._alert_delays)
@@ -122,18 +145,42 @@ class Status:
             "late": counts["late"],
             "too_late": counts["too_late"],
             "policy": _ruling(parts, self.policy_problem()),
-            "store": {"ok": not trouble, "sentence": trouble, "write_ms": write},
-            "broker": {"ok": not self.broker, "sentence": self.broker},
+            "store": {
+                "ok": not trouble,
+                "sentence": trouble,
+                "write_ms": write,
+                "since": since,
+                "retries": retries,
+            },
+            "broker": {
+                "ok": not self.broker,
+                "sentence": self.broker,
+                "since": self._broker_since,
+            },
             "coordination": self.coordination(),
             "partitions": [self._partition(part) for _, part in sorted(parts.items())],
+            "rebuilding": self._rebuilding(parts),
+            "last_batch": self._stored_at,
+            "memory": self.memory(),
             "hottest": _hottest(parts),
             "incidents": _incidents(parts, self.platform(), self.groups()),
             "gaps": [
-                {"started_at": g.started_at, "ended_at": g.ended_at, "sentence": g.sentence}
+                {
+                    "partition": g.kafka_partition,
+                    "started_at": g.started_at,
+                    "ended_at": g.ended_at,
+                    "sentence": g.sentence,
+                }
                 for g in self.gaps()
             ],
             "rates": rates,
         }
+
+    def _rebuilding(self, parts: Mapping[int, Partition]) -> list[dict[str, int | None]]:
+        """Assigned partitions that are not taken over yet; the one under way with its start."""
+        since = dict(self.rebuilding())
+        coming = sorted((self.ends.keys() | since.keys()) - parts.keys())
+        return [{"partition": number, "since": since.get(number)} for number in coming]
 
     def _partition(self, part: Partition) -> dict[str, Any]:
         return {

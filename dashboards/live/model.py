@@ -14,9 +14,11 @@ __all__ = [
     "Gap",
     "Hot",
     "Incident",
+    "Memory",
     "Partition",
     "Percentiles",
     "Query",
+    "Rebuilding",
     "Row",
     "Ruling",
     "Side",
@@ -45,12 +47,14 @@ class Side(TypedDict):
 
     ok: bool
     sentence: str
+    since: NotRequired[int | None]
 
 
 class StoreSide(Side):
     """ClickHouse as the worker last met it."""
 
     write_ms: float | None
+    retries: NotRequired[int]
 
 
 class Partition(TypedDict):
@@ -61,6 +65,21 @@ class Partition(TypedDict):
     watermark: int | None
     next_offset: int
     accounts: int
+    bytes: NotRequired[int]
+
+
+class Rebuilding(TypedDict):
+    """A partition that is this worker's but not taken over yet; `since` once it is under way."""
+
+    partition: int
+    since: int | None
+
+
+class Memory(TypedDict):
+    """Bytes of the whole process, and what its container may take."""
+
+    rss: int | None
+    limit: int | None
 
 
 class Hot(TypedDict):
@@ -104,6 +123,7 @@ class Gap(TypedDict):
     started_at: int
     ended_at: int | None
     sentence: str
+    partition: NotRequired[int]
 
 
 class Budget(TypedDict):
@@ -125,6 +145,12 @@ class Status(TypedDict):
     """The worker at this moment."""
 
     policy: NotRequired[Ruling]
+    ticks: NotRequired[int]
+    scoring_s: NotRequired[float]
+    last_batch: NotRequired[int | None]
+    rebuilding: NotRequired[list[Rebuilding]]
+    memory: NotRequired[Memory]
+    coordination: NotRequired[Mapping[str, Any]]
 
     now: int
     started: int

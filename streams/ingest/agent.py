@@ -71,9 +71,11 @@ class Ingest:
         #: Where the rows of a batch go on to when it is stored, for coordination; None: nowhere.
         self.publish: Publish | None = None
         self._starts: dict[int, int] = {}
+        self._rebuilding: dict[int, int] = {}  # since when (epoch ms)
         self._taken_at: dict[int, float] = {}
         status.partitions = lambda: self.partitions
         status.gaps = lambda: self.gaps or []
+        status.rebuilding = lambda: dict(self._rebuilding)
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
@@ -133,7 +135,11 @@ class Ingest:
 
     async def _rebuilt(self, number: int) -> Partition:
         started = time.monotonic()
-        part = await self._run(lambda: Partition(self.context, number))
+        self._rebuilding[number] = self.context.now_ms()
+        try:
+            part = await self._run(lambda: Partition(self.context, number))
+        finally:
+            self._rebuilding.pop(number, None)
         if part.fresh:
             part.marker = self._starts.get(number, 0)
         _log.info(

@@ -40,6 +40,9 @@ class RetryingStore:
     def __init__(self, store: Store, stop: threading.Event, longest_wait_s: float) -> None:
         self.store = store
         self.trouble = ""
+        #: When the trouble began (epoch ms), None without one; and tries that failed so far.
+        self.trouble_since: int | None = None
+        self.retries = 0
         #: Set while a write that waits should be given up, because its partition goes.
         self.interrupt = threading.Event()
         self._stop = stop
@@ -77,6 +80,8 @@ class RetryingStore:
             try:
                 result = call()
             except StoreUnavailable as error:
+                self.retries += 1
+                self.trouble_since = self.trouble_since or time.time_ns() // 1_000_000
                 self.trouble = f"{error}; trying again"
                 _log.warning("%s in %.1f s", self.trouble, wait)
             except StoreError:
@@ -84,7 +89,7 @@ class RetryingStore:
                     raise Stopped(_STOPPED) from None
                 raise
             else:
-                self.trouble = ""
+                self.trouble, self.trouble_since = "", None
                 return result
             self._wait(wait * random.uniform(0.8, 1.2))
             wait = min(2 * wait, self._longest_wait_s)

@@ -57,7 +57,12 @@ class Clock(threading.Event):
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
         self.now = 100.0
-        monkeypatch.setattr(retry, "time", SimpleNamespace(monotonic=lambda: self.now))
+        faked = SimpleNamespace(monotonic=lambda: self.now, time_ns=self.ns)
+        monkeypatch.setattr(retry, "time", faked)
+
+    def ns(self) -> int:
+        """The same as wall time."""
+        return round(self.now * 1e9)
 
     def wait(self, timeout: float | None = None) -> bool:
         assert timeout is not None
@@ -107,11 +112,13 @@ def test_the_trouble_is_told_while_it_lasts(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     told: list[str] = []
+    begun: list[int | None] = []
     store = RetryingStore(Refusing(*away(2)), clock, 1.0)
     passing = clock.wait
 
     def wait(timeout: float | None = None) -> bool:
         told.append(store.trouble)
+        begun.append(store.trouble_since)
         return passing(timeout)
 
     monkeypatch.setattr(clock, "wait", wait)
@@ -120,6 +127,7 @@ def test_the_trouble_is_told_while_it_lasts(
         store.insert("events", ROWS)
     assert list(dict.fromkeys(told)) == ["refused 0; trying again", "refused 1; trying again"]
     assert store.trouble == ""
+    assert (set(begun), store.trouble_since, store.retries) == ({100_000}, None, 2)
     assert "refused 0; trying again in 0.1 s" in caplog.text
 
 

@@ -14,6 +14,7 @@ import pytest
 from streams.events.columns import EVENT_SCHEMA
 from streams.ingest.batch import Batch, Counts
 from streams.ingest.partition import Partition
+from streams.memory import memory
 from streams.policy.model import Budget
 from streams.status import Status
 from streams.storage.chdb_store import ChdbStore
@@ -88,8 +89,15 @@ def test_a_new_worker_has_nothing_to_tell_but_tells_it(status: Status) -> None:
     assert json.loads(json.dumps(seen)) == seen
     assert (seen["rate"], seen["stored"], seen["lag"], seen["accounts"]) == (0.0, 0, 0, 0)
     assert (seen["watermark"], seen["delay_ms"], seen["alert_ms"]) == (None, None, None)
-    assert seen["store"] == {"ok": True, "sentence": "", "write_ms": 0.0}
-    assert seen["broker"] == {"ok": True, "sentence": ""}
+    assert seen["store"] == {
+        "ok": True,
+        "sentence": "",
+        "write_ms": 0.0,
+        "since": None,
+        "retries": 0,
+    }
+    assert seen["broker"] == {"ok": True, "sentence": "", "since": None}
+    assert (seen["last_batch"], seen["rebuilding"]) == (None, [])
 
 
 def test_the_rate_is_of_the_last_ten_seconds(status: Status, clock: Clock) -> None:
@@ -164,15 +172,53 @@ def test_lag_counts_messages_not_yet_stored(status: Status, part: Partition) -> 
     assert status.lag() == 0
 
 
-def test_troubles_are_told(status: Status) -> None:
+def test_troubles_are_told_with_their_beginning(status: Status, clock: Clock) -> None:
     status.store_trouble = lambda: "ClickHouse: no; trying again"
+    status.store_waits = lambda: (NOW - 7_000, 12)
     status.broker = "Kafka is away"
+    clock.ms += 3_000
+    status.broker = "Kafka is still away"
     seen = status.snapshot()
+    assert (seen["store"]["since"], seen["store"]["retries"]) == (NOW - 7_000, 12)
+    expected = {"ok": False, "sentence": "Kafka is still away", "since": NOW}
     assert (seen["store"]["ok"], seen["store"]["sentence"]) == (
         False,
         "ClickHouse: no; trying again",
     )
-    assert seen["broker"] == {"ok": False, "sentence": "Kafka is away"}
+    assert seen["broker"] == expected
+    status.broker = ""
+    clock.ms += 3_000
+    assert status.snapshot()["broker"] == {"ok": True, "sentence": "", "since": None}
+    status.broker = "Kafka is away again"
+    assert status.snapshot()["broker"]["since"] == NOW + 6_000
+
+
+def test_partitions_that_are_not_taken_over_yet_are_told(status: Status, part: Partition) -> None:
+    status.partitions = lambda: {0: part}
+    status.ends = {0: 10, 3: 20, 1: 5}
+    status.rebuilding = lambda: {1: NOW - 4_000}
+    assert status.snapshot()["rebuilding"] == [
+        {"partition": 1, "since": NOW - 4_000},
+        {"partition": 3, "since": None},
+    ]
+
+
+def test_the_last_batch_is_told_by_the_workers_clock(status: Status, clock: Clock) -> None:
+    clock.ms += 1_500
+    stored(status, 0, sent_ms=NOW)  # of heartbeats only
+    clock.ms += 9_000
+    assert status.snapshot()["last_batch"] == NOW + 1_500
+
+
+def test_memory_is_the_process_and_its_containers_limit(status: Status, tmp_path: Path) -> None:
+    told = status.snapshot()["memory"]
+    assert 1 << 20 < told["rss"] < 1 << 40
+    limit = tmp_path / "memory.max"
+    limit.write_text("1073741824\n")
+    assert memory(container=limit)["limit"] == 1 << 30
+    limit.write_text("max\n")
+    assert memory(container=limit)["limit"] is None
+    assert memory(tmp_path / "none", tmp_path / "none") == {"rss": None, "limit": None}
 
 
 def test_the_hottest_are_those_of_the_last_five_minutes(status: Status, part: Partition) -> None:
