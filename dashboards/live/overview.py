@@ -24,6 +24,7 @@ from dashboards.live.series import Point, runs_outside, usual
 from dashboards.live.shift import pages_this_shift
 from dashboards.live.when import clock
 from dashboards.live.words import compact, count, duration, number_word, verdict
+from dashboards.model.thresholds import DEAD_SHARE
 from streams.errors import StoreError
 
 __all__ = ["overview", "title"]
@@ -34,8 +35,6 @@ _MOST_PARTS = 5
 _FLEET_STEP = 5
 _PATIENCE_S = 0.3
 _CELLS = 60
-#: Per cent of dead letters from which on somebody should look at the senders.
-_MANY_DEAD = 0.1
 
 
 async def overview(status: Status, reader: Reader) -> Rendered:
@@ -224,7 +223,11 @@ def _trust(status: Status) -> Html:
         (duration(delay["p99"]) if delay else "–", "event to stored, p99", False),
         (duration(alert["p99"]) if alert else "none yet", "tick to alert, p99", False),
         (count(status["lag"]), "messages behind", False),
-        (f"{count(status['dead'])} ({share:.1g} %)", "dead letters", share > _MANY_DEAD),
+        (
+            f"{count(status['dead'])} ({share:.1g} %)",
+            "dead letters",
+            share > DEAD_SHARE.warning * 100,
+        ),
         (count(status["duplicates"]), "duplicates, counted once", False),
         (late, "late / too late to count", status["too_late"] > 0),
         (write if store["ok"] else "failing", "store write", not store["ok"]),
@@ -246,6 +249,7 @@ def _trust(status: Status) -> Html:
         _cells(status),
         tag("ul", gaps, class_="gaps") if gaps else None,
         _partitions(status),
+        tag("p", tag("a", "Every check, with its limit", href="/health"), class_="elsewhere"),
         key="trust",
     )
 

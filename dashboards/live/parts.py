@@ -9,7 +9,7 @@ from urllib.parse import quote
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Status, calls, is_open
 from dashboards.live.when import clock
-from dashboards.live.words import behind, chance, count, duration, window
+from dashboards.live.words import behind, chance, count, doubts, duration, window
 
 __all__ = [
     "Rendered",
@@ -182,6 +182,13 @@ def _badge(incidents: Sequence[Incident]) -> Html | None:
     return tag("span", number, class_="badge", aria_label=f"{number} open") if number else None
 
 
+def _doubted(status: Status) -> Html | None:
+    """A mark where the first page withholds its all clear."""
+    if not doubts(status):
+        return None
+    return tag("span", "!", class_="badge", role="img", aria_label="something is off")
+
+
 def side(status: Status, current: str) -> Html:
     """The places of the console; a figure where something is open."""
     calling = [incident for incident in status["incidents"] if calls(incident)]
@@ -200,6 +207,7 @@ def side(status: Status, current: str) -> Html:
         place("board/quotas", "Quotas", "/board/quotas"),
         place("board/quality", "Quality", "/board/quality"),
         place("board/pipeline", "Pipeline", "/board/pipeline"),
+        place("health", "Health", "/health", _doubted(status)),
         place("sql", "SQL", "/sql"),
     ]
     return tag(
@@ -234,6 +242,7 @@ _KEYS = tag(
             ("search", tag("kbd", "/")),
             ("back to Pulse", tag("kbd", "p")),
             ("incidents, accounts", tag("span", tag("kbd", "i"), " ", tag("kbd", "a"))),
+            ("health", tag("kbd", "h")),
             ("read a chart", tag("span", tag("kbd", "←"), " ", tag("kbd", "→"))),
             ("close", tag("kbd", "Esc")),
         ]

@@ -7,6 +7,7 @@ all viewers, so ten open browsers cost the store as much as one.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -224,6 +225,17 @@ class Reader:
         keep = max(self._keep, min(span.step_s / 10, _LONGEST_KEEP_S)) if self._keep > 0 else None
         sql = macros.expand(query.sql, span)
         return await self._shared.get(sql, lambda: self._in_turn(sql), keep)
+
+    async def answer_ms(self) -> tuple[float, str]:
+        """How long (ms) a trivial question took just now, and the version of what answered."""
+        rows = await self._shared.get("how long", self._timed)
+        return float(rows[0]["ms"]), str(rows[0]["version"])
+
+    async def _timed(self) -> list[Row]:
+        started = time.monotonic()
+        rows = await self._fetch("SELECT version() AS version", {})
+        ms = (time.monotonic() - started) * 1000
+        return [{"ms": ms, "version": rows[0]["version"] if rows else ""}]
 
     async def _in_turn(self, sql: str) -> list[Row]:
         """A board asks a dozen questions at once: in their order, a few at a time, the first of

@@ -26,7 +26,7 @@ MOST_VIEWERS = 64
 _BEAT = 1.0
 _SOON = 0.05  # a panel is awaited: making the page again waits for it
 #: Pages that ask the store are made again less often than the one that lives on memory.
-_EVERY = {"pulse": 1, "board": 10, "cluster": 10, "accounts": 10}
+_EVERY = {"pulse": 1, "board": 10, "cluster": 10, "accounts": 10, "health": 2}
 _SELDOM = 4
 #: What an address may say beside the variables of a board: its range, and what a list shows.
 _NAMES = frozenset(
@@ -68,6 +68,7 @@ class Routes:
         app.router.add_get("/status.json", self._status)
         app.router.add_get("/livez", self._alive)
         app.router.add_get("/metrics", self._measured)
+        app.router.add_get("/health", self._well)
         app.router.add_get("/runbook", self._runbook)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/static/plotly.js", self._plotly)
@@ -200,6 +201,9 @@ class Routes:
 
     async def _runbook(self, request: web.Request) -> web.Response:
         return await self._page(request, "runbook", "")
+
+    async def _well(self, request: web.Request) -> web.Response:
+        return await self._page(request, "health", "")
 
     async def _file(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]

@@ -11,6 +11,7 @@ from dashboards.live.account import account_page
 from dashboards.live.accounts import accounts_page
 from dashboards.live.board import board_page
 from dashboards.live.cluster import cluster_page
+from dashboards.live.health import health_page
 from dashboards.live.html import Html, tag
 from dashboards.live.incident import find, incident_page
 from dashboards.live.incidents import incidents_page
@@ -79,6 +80,8 @@ class Views:
                 return await incidents_page(query, status, self._reader)
             if page == "account":
                 return await self._account(identity, status)
+            if page == "health":
+                return await health_page(status, self._reader)
             if page == "runbook":
                 return runbook_page(status)
             if page == "sql":  # its answer stands; only the side moves on

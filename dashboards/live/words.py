@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from dashboards.live.model import Status, calls
+from dashboards.live.model import Gap, Status, calls
 
 __all__ = [
     "Verdict",
@@ -18,10 +18,12 @@ __all__ = [
     "chance",
     "compact",
     "count",
+    "doubts",
     "duration",
     "faults",
     "headline",
     "number_word",
+    "recent_gaps",
     "size",
     "verdict",
     "window",
@@ -138,15 +140,15 @@ class Verdict:
 
 def verdict(status: Status) -> Verdict:
     """What to say first. "All clear." only where the pipeline saw everything in time."""
-    doubts = faults(status) + _doubts(status)
+    found = doubts(status)
     number = sum(1 for incident in status["incidents"] if calls(incident))
     watching = f"Watching {count(status['accounts'])} account" + _plural(status["accounts"])
     if number:
         word = number_word(number).capitalize()
         needs = "incident needs" if number == 1 else "incidents need"
-        return Verdict(f"{word} {needs} you.", _sentences(watching, *doubts), not doubts)
-    if doubts:
-        return Verdict("Quiet, but not all clear.", _sentences(*doubts, watching), False)
+        return Verdict(f"{word} {needs} you.", _sentences(watching, *found), not found)
+    if found:
+        return Verdict("Quiet, but not all clear.", _sentences(*found, watching), False)
     if not status["stored"] and not status["accounts"]:
         return Verdict("Waiting for the first events.", _FIRST, False)
     return Verdict("All clear.", _sentences(watching, _WOULD_APPEAR), True)
@@ -178,17 +180,22 @@ def behind(status: Status) -> int:
     return late if late > BEHIND_MS else 0
 
 
-def _doubts(status: Status) -> list[str]:
-    found = []
-    late, watermark = behind(status), status["watermark"]
-    if late:
+def doubts(status: Status) -> list[str]:
+    """Why an all clear is withheld; empty where it can be believed."""
+    found = faults(status)
+    if late := behind(status):
         found.append(f"Scoring is {duration(late)} behind: what happened since is not judged yet")
-    reference = (watermark if status["mode"] == "replay" else None) or status["now"]
-    for gap in status["gaps"]:
-        ended = gap["ended_at"]
-        if ended is None or reference - ended < GAP_MEMORY_MS:
-            found.append(gap["sentence"])
-    return found
+    return found + [gap["sentence"] for gap in recent_gaps(status)]
+
+
+def recent_gaps(status: Status) -> list[Gap]:
+    """Spans without sight that the hottest windows still reach into."""
+    reference = (status["watermark"] if status["mode"] == "replay" else None) or status["now"]
+    return [
+        gap
+        for gap in status["gaps"]
+        if gap["ended_at"] is None or reference - gap["ended_at"] < GAP_MEMORY_MS
+    ]
 
 
 def _sentences(*parts: str) -> str:

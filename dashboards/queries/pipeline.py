@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dashboards.model.query import Column, Query
+from dashboards.model.thresholds import DELAY_S
 
 __all__ = [
     "BLIND",
@@ -131,9 +132,9 @@ ORDER BY partition""".strip(),
 )
 HEALTH: Final = Query(
     name="pipeline.health",
-    sql="""
+    sql=f"""
 SELECT time, toString(kafka_partition) AS partition,
-    toUInt8(multiIf(delay >= 30, 2, delay >= 5, 1, 0)) AS state
+    toUInt8(multiIf(delay >= {DELAY_S.alarm}, 2, delay >= {DELAY_S.warning}, 1, 0)) AS state
 FROM (
     SELECT $__timeInterval(stored_at) AS time, kafka_partition,
         max(toUnixTimestamp64Milli(stored_at) - toUnixTimestamp64Milli(broker_time)) / 1000 AS delay

@@ -54,6 +54,7 @@ def pages(known: Known) -> dict[str, str]:
         "account, busiest": f"account/{known.account}",
         "account, quiet": f"account/{account(54_321)}",
         "cluster": "cluster/c-1",
+        "health": "health",
         **boards,
     }
 

@@ -215,7 +215,13 @@ class Scene:
             }
             for account, requests, usually in usual
         ]
-        part = {"lag": 0, "watermark": self.now - 1_200, "next_offset": 48_211, "accounts": 12_052}
+        part = {
+            "lag": 0,
+            "watermark": self.now - 1_200,
+            "next_offset": 48_211,
+            "accounts": 12_052,
+            "bytes": 24_104_000,
+        }
         return {
             "now": self.now,
             "started": self.now - 3_600_000,
@@ -231,8 +237,14 @@ class Scene:
             "duplicates": 1_204,
             "late": 12,
             "too_late": 0,
-            "store": {"ok": True, "sentence": "", "write_ms": 18.0},
-            "broker": {"ok": True, "sentence": ""},
+            "store": {"ok": True, "sentence": "", "write_ms": 18.0, "since": None, "retries": 0},
+            "broker": {"ok": True, "sentence": "", "since": None},
+            "policy": {"version": "p1", "problem": "", "budget": None},
+            "ticks": 2_880,
+            "scoring_s": 41.5,
+            "last_batch": self.now - 400,
+            "rebuilding": [],
+            "memory": {"rss": 512 << 20, "limit": 2 << 30},
             "partitions": [{"partition": number, **part} for number in range(4)],
             "hottest": hottest,
             "incidents": copy.deepcopy(self.incidents),

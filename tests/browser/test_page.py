@@ -24,6 +24,7 @@ PAGES = {
     "incident": "incident/inc-burst",
     "account": f"account/{BURST}",
     "odd-incident": "incident/inc-script",
+    "health": "health",
 }
 
 

@@ -158,7 +158,7 @@ function step(by) {
   links[(here + by + links.length + (here < 0 && by < 0 ? 1 : 0)) % links.length].focus();
 }
 
-const places = { p: "/", i: "/incidents", a: "/accounts" };
+const places = { p: "/", i: "/incidents", a: "/accounts", h: "/health" };
 const turns = { "]": "a[rel=next]", "[": "a[rel=prev]" };
 
 document.addEventListener("keydown", (event) => {
