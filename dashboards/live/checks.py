@@ -87,7 +87,7 @@ def held_to(steps: Steps) -> str:
     """The thresholds in words."""
     scale, unit = _SCALES[steps.unit]
     watch, off = (f"{number * scale:,g}{unit}" for number in (steps.warning, steps.alarm))
-    return f"to watch from {watch}, off from {off}"
+    return f"watch from {watch}, off from {off}"
 
 
 def ordered(checks: Sequence[Check]) -> list[Check]:

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from dashboards.live.checks import Check, State, checklist, named, ordered
+from dashboards.live.health_partitions import other_partitions
 from dashboards.live.health_people import budget, channels
 from dashboards.live.health_store import gaps_of, store_check, stored_checks
 from dashboards.live.health_worker import own_checks, quiet_so_far
@@ -60,6 +61,7 @@ def checks_of(status: Status, stored: Stored) -> list[Check]:
     return [
         store_check(status, stored),
         *own_checks(status),
+        *other_partitions(status, stored),
         *stored_checks(status, stored),
         *channels(stored),
         budget(stored),

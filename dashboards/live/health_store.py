@@ -6,12 +6,11 @@ status knows is told instead; what neither knows is said to be unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from dashboards.live.blind import Blind
-from dashboards.live.checks import BOARD, Check, ended, held_to, runbook, state, worst
-from dashboards.live.health_worker import LATE_LIMIT, age_state
+from dashboards.live.checks import BOARD, Check, State, ended, held_to, runbook, state, worst
 from dashboards.live.model import Row, Status
 from dashboards.live.stored import DAY_MS, DEAD, Stored
 from dashboards.live.words import (
@@ -32,7 +31,6 @@ _MOST_REASONS: Final = 3
 def stored_checks(status: Status, stored: Stored) -> list[Check]:
     """All but the store's own."""
     return [
-        *_others(status, stored),
         _blind(status, stored),
         _dead(status, stored),
         _late(status, stored),
@@ -83,30 +81,10 @@ def gaps_of(status: Status, stored: Stored) -> list[Blind]:
     ]
 
 
-def _others(status: Status, stored: Stored) -> Iterator[Check]:
-    """Partitions that other workers read, as far as they are behind."""
-    mine = {part["partition"] for part in (*status["partitions"], *status.get("rebuilding", []))}
-    for row in stored.partitions or []:
-        mark = int(row["watermark"]) or None
-        found = age_state(status, mark)
-        if int(row["partition"]) in mine or mark is None or found not in ("off", "watch"):
-            continue
-        late = duration(status["now"] - mark)
-        yield Check(
-            f"Partition {row['partition']}",
-            found,
-            f"Partition {row['partition']} is scored {late} late; {row['reader']} had it last.",
-            LATE_LIMIT,
-            mark,
-            means="What its accounts did since is not judged yet: look at that worker.",
-            links=(runbook("scoring-behind"), BOARD),
-        )
-
-
 def _blind(status: Status, stored: Stored) -> Check:
     """Spans of the stream that nobody saw."""
     name, now = "Blind spans", status["now"]
-    held = f"off where one ended within {duration(GAP_MEMORY_MS)}, to watch for a day"
+    held = f"off where one ended within {duration(GAP_MEMORY_MS)}, watch for a day"
     spans, recent = gaps_of(status, stored), recent_gaps(status)
     if not spans and not recent:
         if stored.gaps is None and "last_batch" not in status:
@@ -184,7 +162,8 @@ def _late(status: Status, stored: Stored) -> Check:
         when = "since this worker started"
         events, late, lost = status["stored"], status["late"], status["too_late"]
     if not events:
-        return Check("Late events", "unknown", f"No event has arrived {when}.")
+        quiet: State = "told" if stored.hour else "unknown"
+        return Check("Late events", quiet, f"No event has arrived {when}.")
     said = f"{count(late)} of {compact(events)} events {when} came after their tick was closed"
     return Check(
         "Late events",
@@ -192,7 +171,7 @@ def _late(status: Status, stored: Stored) -> Check:
         f"{said}, {count(lost) if lost else 'none'} of them too late to be judged."
         if late or lost
         else f"None of {compact(events)} events {when} came late.",
-        "to watch from one that is too late",
+        "watch from one that is too late",
         means="They are stored but count for nothing: a sender's clock is behind, or it held them.",
         links=(runbook("late"), BOARD),
     )

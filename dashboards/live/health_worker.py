@@ -6,22 +6,15 @@ and of the boards and rules (`dashboards.model.thresholds`); there are no others
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator
 
-from dashboards.live.checks import BOARD, Check, State, held_to, runbook, state, worst
-from dashboards.live.model import Partition, Rebuilding, Status
-from dashboards.live.words import BEHIND_MS, behind, compact, count, duration
-from dashboards.model.thresholds import BEHIND_S, DELAY_S, LAG, SILENT_S
+from dashboards.live.checks import BOARD, Check, State, held_to, runbook, state
+from dashboards.live.health_partitions import LATE_LIMIT, age_state, own_partitions
+from dashboards.live.model import Status
+from dashboards.live.words import behind, compact, count, duration
+from dashboards.model.thresholds import DELAY_S, SILENT_S
 
-__all__ = ["LATE_LIMIT", "age_state", "own_checks", "partition_state", "quiet_so_far"]
-
-_MOST_PARTITIONS: Final = 8
-LATE_LIMIT: Final = (
-    f"to watch from {duration(BEHIND_S.warning * 1000)} behind the clock, off beyond "
-    f"{duration(BEHIND_MS)}"
-)
-_REPLAY: Final = "a replay has no clock to be behind of"
+__all__ = ["own_checks", "quiet_so_far"]
 
 
 def own_checks(status: Status) -> list[Check]:
@@ -29,7 +22,7 @@ def own_checks(status: Status) -> list[Check]:
     return [
         *_broker(status),
         *_stream(status),
-        *_partitions(status),
+        *own_partitions(status),
         _delay(status),
         _scoring(status),
         *_coordination(status),
@@ -40,23 +33,6 @@ def own_checks(status: Status) -> list[Check]:
 def quiet_so_far(status: Status) -> bool:
     """Nothing has ever arrived: there is nothing to be behind of."""
     return not status["stored"] and not status["accounts"]
-
-
-def age_state(status: Status, watermark: int | None) -> State:
-    """How far scoring up to `watermark` is from the clock."""
-    if status["mode"] == "replay":
-        return "told"
-    if not watermark:
-        return "unknown"
-    age = status["now"] - watermark
-    if age > BEHIND_MS:
-        return "off"
-    return "watch" if age >= BEHIND_S.warning * 1000 else "well"
-
-
-def partition_state(status: Status, part: Partition) -> State:
-    """The worse of lag and age."""
-    return worst(age_state(status, part["watermark"]), state(LAG, part["lag"]))
 
 
 def _broker(status: Status) -> Iterator[Check]:
@@ -107,81 +83,6 @@ def _stream(status: Status) -> Iterator[Check]:
         )
 
 
-def _partitions(status: Status) -> Iterator[Check]:
-    """What is wrong with single ones, and a line on the others."""
-    troubled = 0
-    for part in status["partitions"]:
-        if partition_state(status, part) in ("off", "watch"):
-            troubled += 1
-            if troubled <= _MOST_PARTITIONS:
-                yield _partition(status, part)
-    if troubled > _MOST_PARTITIONS:
-        more = count(troubled - _MOST_PARTITIONS)
-        yield Check("Partitions", "off", f"{more} more partitions are behind: see the table.")
-    yield from _rebuilding(status.get("rebuilding", []))
-    if status["partitions"] and not troubled:
-        number = len(status["partitions"])
-        lag = f"{count(status['lag'])} messages behind"
-        known = [part["watermark"] for part in status["partitions"] if part["watermark"]]
-        oldest = f", the last scored {duration(status['now'] - min(known))} ago" if known else ""
-        if status["mode"] == "replay":
-            oldest = f"; {_REPLAY}"
-        held = f"{count(number)} held here" if number > 1 else "One held here"
-        found: State = "well" if known else "unknown"
-        yield Check("Partitions", found, f"{held}, {lag}{oldest}.", _partition_limit(status))
-
-
-def _rebuilding(coming: Sequence[Rebuilding]) -> Iterator[Check]:
-    """Partitions whose state is being read back from the store; many are one line."""
-    means = "Nothing of it is judged until that is done; then the worker catches up."
-    if len(coming) > _MOST_PARTITIONS:
-        begun = [one["since"] for one in coming if one["since"]]
-        said = f"{count(len(coming))} partitions are being rebuilt from the store, one by one."
-        since = min(begun, default=None)
-        links = (runbook("delay"),)
-        yield Check("Rebuild", "watch", said, since=since, means=means, links=links)
-        return
-    for one in coming:
-        how = "is being rebuilt" if one["since"] else "waits to be rebuilt"
-        yield Check(
-            f"Partition {one['partition']}",
-            "watch",
-            f"Partition {one['partition']} {how} from the store.",
-            since=one["since"],
-            means=means,
-            links=(runbook("delay"),),
-        )
-
-
-def _partition(status: Status, part: Partition) -> Check:
-    number, lag, mark = part["partition"], count(part["lag"]), part["watermark"]
-    late = age_state(status, mark) in ("off", "watch") and mark
-    said = f"Partition {number} has {lag} messages in Kafka that are not stored yet."
-    if late and mark:
-        said = f"Partition {number} is scored {duration(status['now'] - mark)} late"
-        said += f", with {lag} messages behind." if part["lag"] else "."
-    waits = late and part["lag"]
-    return Check(
-        f"Partition {number}",
-        partition_state(status, part),
-        said,
-        _partition_limit(status),
-        mark if late else None,
-        "What its accounts did since is not judged yet"
-        + (
-            ": the worker catches up, or cannot keep up."
-            if waits or not late
-            else ": event time does not pass there."
-        ),
-        (runbook("scoring-behind" if late and not part["lag"] else "delay"), BOARD),
-    )
-
-
-def _partition_limit(status: Status) -> str:
-    late = "" if status["mode"] == "replay" else f"{LATE_LIMIT}; "
-    return f"{late}messages: {held_to(LAG)}"
-
-
 def _delay(status: Status) -> Check:
     name, delay, alert = "Delay", status["delay_ms"], status["alert_ms"]
     if delay is None:
@@ -207,7 +108,8 @@ def _scoring(status: Status) -> Check:
     said = f"{count(status['accounts'])} accounts are watched"
     ticks = status.get("ticks", 0)
     if ticks:
-        said += f"; a tick takes {duration(status.get('scoring_s', 0.0) / ticks * 1000)} to judge"
+        tick_ms = status.get("scoring_s", 0.0) / ticks * 1000
+        said += f"; a tick takes {duration(tick_ms) if tick_ms >= 1 else 'under 1 ms'} to judge"
     if cold := sum(hot["usual_5m"] is None for hot in status["hottest"]):
         said += f"; {count(cold)} of the {count(len(status['hottest']))} busiest still warm up"
     if late and not told:

@@ -11,7 +11,7 @@ from typing import Final
 
 from dashboards.live.blind import Blind, legend
 from dashboards.live.checks import mark
-from dashboards.live.health_worker import age_state, partition_state
+from dashboards.live.health_partitions import age_state, partition_state
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Status
 from dashboards.live.parts import card, table

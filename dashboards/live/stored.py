@@ -16,7 +16,7 @@ from dashboards.live.model import Budget, Row, Status
 from dashboards.live.read import Reader
 from dashboards.live.shift import shift_pages
 from dashboards.live.words import duration
-from dashboards.model.macros import Span
+from dashboards.model.macros import Span, expand
 from dashboards.model.rule import Rule
 from dashboards.queries import pipeline
 from dashboards.rules.all import rule
@@ -103,7 +103,9 @@ async def read_stored(status: Status, reader: Reader, patience: float = PATIENCE
         "silences": reader.ask(_SILENCES, {"now": now}),
         "snapshots": reader.ask(_SNAPSHOTS, {}),
         "partitions": reader.ask(_PARTITIONS, {"since": now - DAY_MS}),
-        "lanes": reader.rows(pipeline.HEALTH, Span(until - DAY_MS, until, LANE_MS // 1000)),
+        # What is past does not change; the cell that still runs is asked for by itself.
+        "past": reader.ask(_lanes(until - DAY_MS, until - LANE_MS - 1), {}, seldom=True),
+        "running": reader.ask(_lanes(until - LANE_MS, until), {}),
     }
 
     async def answer(asked: Awaitable[T]) -> T | None:
@@ -121,6 +123,7 @@ async def read_stored(status: Status, reader: Reader, patience: float = PATIENCE
         asyncio.gather(*(answer(asked) for asked in questions.values())),
     )
     found: dict[str, Rows] = dict(zip(questions, rows, strict=True))
+    past, running = found["past"], found["running"]
     return Stored(
         *probed,
         gaps,
@@ -133,8 +136,13 @@ async def read_stored(status: Status, reader: Reader, patience: float = PATIENCE
         silences=found["silences"],
         snapshots=found["snapshots"],
         partitions=found["partitions"],
-        lanes=found["lanes"],
+        lanes=None if past is None or running is None else [*past, *running],
     )
+
+
+def _lanes(start: int, end: int) -> str:
+    """The pipeline board's question for its strip, in cells of this page."""
+    return expand(pipeline.HEALTH.sql, Span(start, end, LANE_MS // 1000))
 
 
 async def _probe(reader: Reader, patience: float) -> tuple[str, float | None, str]:

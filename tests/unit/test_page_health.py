@@ -41,7 +41,7 @@ def test_when_all_is_well_it_is_said_and_every_check_names_its_number_and_limit(
         "Store": "A batch is written in 12 ms; a trivial question was answered in",
         "Stream": "100 events a second are stored; 0 messages wait in Kafka.",
         "Partitions": "2 held here, 0 messages behind, the last scored 2.0 s ago.",
-        "Delay": "99 % within 0.9 s; no alert yet. 99 %: to watch from 5 s, off from 30 s",
+        "Delay": "99 % within 0.9 s; no alert yet. 99 %: watch from 5 s, off from 30 s",
         "Detectors": "12 accounts are watched; a tick takes 10 ms to judge.",
         "Groups": "7 meetings of accounts in 1 partition of signals; judged up to 9.0 s ago.",
         "Policy": "Policy p1 is in force.",
@@ -117,12 +117,17 @@ def test_the_thresholds_are_those_of_boards_and_rules() -> None:
 
 
 def test_many_troubled_partitions_are_some_lines_and_a_number() -> None:
-    many = [part(n, watermark=NOW - 4 * MINUTE) for n in range(30)]
-    checks = listed(shown(partitions=many))
+    many = [part(n, watermark=NOW - (61 + n) * 1_000) for n in range(30)]
+    checks = listed(shown(partitions=[part(30), *many]))
     assert [name for name in checks if name.startswith("Partition ")] == [
-        f"Partition {n}" for n in range(8)
-    ]
+        f"Partition {n}" for n in range(29, 21, -1)
+    ], "the worst of them"
+    assert checks["Partitions"][0] == "off"
     assert "22 more partitions are behind" in checks["Partitions"][1]
+    text = shown(partitions=many, lag=1)
+    late = "All 30 partitions are scored late, partition 29 by 90 s, with 1 message behind."
+    assert heading(text) == late
+    assert [name for name, (word, _) in listed(text).items() if word == "off"] == ["Partitions"]
     coming = [{"partition": n, "since": None} for n in range(30)]
     assert "30 partitions are being rebuilt" in listed(shown(rebuilding=coming))["Rebuild"][1]
 
