@@ -18,6 +18,8 @@ from dashboards.model.thresholds import BEHIND_S, LAG
 __all__ = ["LATE_LIMIT", "age_state", "other_partitions", "own_partitions", "partition_state"]
 
 _MOST: Final = 8
+#: Of other workers, that are named one by one.
+_FEW: Final = 3
 LATE_LIMIT: Final = (
     f"clock: watch from {duration(BEHIND_S.warning * 1000)} behind, off beyond "
     f"{duration(BEHIND_MS)}"
@@ -52,23 +54,36 @@ def own_partitions(status: Status) -> Iterator[Check]:
 
 
 def other_partitions(status: Status, stored: Stored) -> Iterator[Check]:
-    """Partitions that other workers read, as far as they are behind."""
+    """Partitions that other workers read, or nobody, as far as they are behind, the worst first."""
     mine = {part["partition"] for part in (*status["partitions"], *status.get("rebuilding", []))}
-    for row in stored.partitions or []:
-        mark = int(row["watermark"]) or None
-        found = age_state(status, mark)
-        if int(row["partition"]) in mine or mark is None or found not in ("off", "watch"):
-            continue
+    found = [
+        (int(row["watermark"]), int(row["partition"]), str(row["reader"]))
+        for row in stored.partitions or []
+        if age_state(status, int(row["watermark"])) in ("off", "watch")
+        and int(row["partition"]) not in mine
+    ]
+    if len(found) > _FEW:
+        mark, number, _ = min(found)
         late = duration(status["now"] - mark)
-        yield Check(
-            f"Partition {row['partition']}",
-            found,
-            f"Partition {row['partition']} is scored {late} late; {row['reader']} had it last.",
-            LATE_LIMIT,
-            mark,
-            means="What its accounts did since is not judged yet: look at that worker.",
-            links=(runbook("scoring-behind"), BOARD),
-        )
+        said = f"{count(len(found))} partitions that this worker does not read are scored late, "
+        yield _other("Other partitions", status, mark, f"{said}partition {number} by {late}.")
+        return
+    for mark, number, reader in sorted(found):
+        said = f"Partition {number} is scored {duration(status['now'] - mark)} late"
+        whose = f"; {reader} had it last." if reader else "; this worker does not read it."
+        yield _other(f"Partition {number}", status, mark, said + whose)
+
+
+def _other(name: str, status: Status, mark: int, said: str) -> Check:
+    return Check(
+        name,
+        age_state(status, mark),
+        said,
+        LATE_LIMIT,
+        mark,
+        "What happened since is not judged yet: look at the worker that has them, or should.",
+        (runbook("scoring-behind"), BOARD),
+    )
 
 
 def _own(status: Status) -> Iterator[Check]:

@@ -7,14 +7,18 @@ and of the boards and rules (`dashboards.model.thresholds`); there are no others
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from dashboards.live.checks import BOARD, Check, State, held_to, runbook, state
 from dashboards.live.health_partitions import LATE_LIMIT, age_state, own_partitions
 from dashboards.live.model import Status
 from dashboards.live.words import behind, compact, count, duration
-from dashboards.model.thresholds import DELAY_S, SILENT_S
+from dashboards.model.thresholds import BEHIND_S, DELAY_S, SILENT_S
 
 __all__ = ["own_checks", "quiet_so_far"]
+
+
+_CLUSTERS: Final = ("Clusters board", "/board/clusters")
 
 
 def own_checks(status: Status) -> list[Check]:
@@ -87,7 +91,7 @@ def _delay(status: Status) -> Check:
     name, delay, alert = "Delay", status["delay_ms"], status["alert_ms"]
     if delay is None:
         return Check(name, "unknown", "Nothing was stored since this worker started.")
-    said = f"Half of the batches are stored within {duration(delay['p50'])} of Kafka"
+    said = f"Half of the last batches were stored within {duration(delay['p50'])} of Kafka"
     said += f", 99 % within {duration(delay['p99'])}"
     said += f"; 99 % of alerts within {duration(alert['p99'])}." if alert else "; no alert yet."
     found: State = "told" if status["mode"] == "replay" else state(DELAY_S, delay["p99"] / 1000)
@@ -137,9 +141,10 @@ def _coordination(status: Status) -> Iterator[Check]:
         return
     parts = told.get("partitions", [])
     closed = [part["closed"] for part in parts if part["closed"]]
-    reached = ""
+    reached, late = "", False
     if closed and status["mode"] != "replay":
-        reached = f"judged up to {duration(status['now'] - min(closed))} ago"
+        age = status["now"] - min(closed)
+        reached, late = f"judged up to {duration(age)} ago", age >= BEHIND_S.alarm * 1000
     if not told["ok"]:
         yield Check(
             "Groups",
@@ -148,7 +153,7 @@ def _coordination(status: Status) -> Iterator[Check]:
             "",
             min(closed) if closed else None,
             "New groups of accounts, and newcomers to known ones, are not told until it is over.",
-            (runbook("coordination"), ("Clusters board", "/board/clusters")),
+            (runbook("coordination"), _CLUSTERS),
         )
     elif not closed:
         yield Check("Groups", "unknown", "No slot of signals was closed here yet.")
@@ -156,7 +161,15 @@ def _coordination(status: Status) -> Iterator[Check]:
         met = count(sum(part["meetings"] for part in parts))
         many = f"{count(len(parts))} partition{'s' * (len(parts) != 1)}"
         kept = f"{met} meetings of accounts in {many} of signals"
-        yield Check("Groups", "well", "; ".join(one for one in (kept, reached) if one) + ".")
+        yield Check(
+            "Groups",
+            "watch" if late else "well",
+            "; ".join(one for one in (kept, reached) if one) + ".",
+            f"watch from {BEHIND_S.alarm:g} s behind the clock" if reached else "",
+            min(closed) if late else None,
+            "What accounts did together since is not judged yet.",
+            (runbook("coordination"), _CLUSTERS),
+        )
 
 
 def _policy(status: Status) -> Iterator[Check]:

@@ -123,7 +123,7 @@ def partitions_table(status: Status, stored: Stored, gaps: Sequence[Blind]) -> H
         rows[number] = [
             number,
             mark(age_state(status, watermark)),
-            tag("bdi", row["reader"]),
+            tag("bdi", row["reader"] or "another"),
             "–",
             *_reached(status, watermark),
             "–",

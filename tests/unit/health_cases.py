@@ -90,6 +90,7 @@ def listed(text: str) -> dict[str, tuple[str, str]]:
     return found
 
 
+_MET = {"signals": 4, "meetings": 2}
 AWAY = {"ok": False, "sentence": "Kafka is away", "since": NOW - 5 * MINUTE}
 NO_WRITES = {"ok": False, "sentence": "ClickHouse refuses; trying again", "write_ms": None}
 GAP = {
@@ -169,6 +170,13 @@ TROUBLE: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
         "Groups",
         "off",
         "signals are not taken; trying again",
+        "/runbook#coordination",
+    ),
+    "groups late": (
+        {"coordination": groups(partitions=[{"partition": 0, "closed": NOW - 300_000, **_MET}])},
+        "Groups",
+        "watch",
+        "judged up to 5 min ago",
         "/runbook#coordination",
     ),
     "policy": (

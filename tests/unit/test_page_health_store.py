@@ -19,7 +19,7 @@ _BATCHES = """INSERT INTO ingest_log (stream_id, kafka_partition, first_offset, 
     watermark, messages, events, stored, late, too_late, dead, broker_time, stored_at, worker)
 SELECT 's', number % 4, number, number + 1, stored_at - toIntervalSecond(2), 1, 50, 50, 0, 0, 0,
     stored_at - toIntervalSecond(1), fromUnixTimestamp64Milli({now}, 'UTC') -
-        toIntervalMillisecond(intDiv(number, 4) * 60000 + 500) AS stored_at, 'w-1'
+        toIntervalMillisecond(intDiv(number, 4) * 60000) AS stored_at, 'w-1'
 FROM numbers(5520)"""
 
 
@@ -84,6 +84,8 @@ def test_a_day_without_trouble_is_well_and_drawn(state: Stored) -> None:
     assert "4 of 4 partitions have no snapshot yet" in checks["Memory"][1]
     assert list(lanes(text)) == ["0", "1", "2", "3"]
     assert re.search(r"of 72 spans of 20 minutes, (69|70) stored in time, [23] nothing", text)
+    running = re.findall(r'<i class="(\w+)"></i></div></li>', text)
+    assert running == ["seen"] * 4, "the cell that has just begun is fresh"
     runs = plain(text[text.index('id="runs"') :])
     assert re.search(r"ClickHouse \d+\.\d+", runs)
 
@@ -190,6 +192,21 @@ def test_partitions_of_other_workers_are_told_from_the_store(state: Stored) -> N
         *(["2", "well", "w-1", "–"], ["3", "well", "w-1", "–"]),
         ["5", "off", SCRIPT, "–"],
     ]
+
+
+def test_a_worker_that_reads_nothing_tells_that_others_are_late_in_one_line(state: Stored) -> None:
+    state.put("TRUNCATE TABLE ingest_log")
+    state.put("""INSERT INTO ingest_log (stream_id, kafka_partition, first_offset, watermark,
+        broker_time, stored_at) SELECT 's', number, 1, at, at, at FROM (SELECT number,
+        fromUnixTimestamp64Milli({now}, 'UTC') - toIntervalMinute(5 + number) AS at
+        FROM numbers(5))""")
+    state.change(partitions=[])
+    late = "5 partitions that this worker does not read are scored late, partition 4 by 9 min."
+    text = page(state)
+    assert heading(text) == late
+    assert text.count("<bdi>another</bdi>") == 5
+    state.change(partitions=[part(n, watermark=state.at - 2_000) for n in range(4)])
+    assert heading(page(state)) == "Partition 4 is scored 9 min late; this worker does not read it."
 
 
 def test_of_its_own_partitions_a_worker_knows_better_than_the_store(state: Stored) -> None:
