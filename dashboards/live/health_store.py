@@ -26,6 +26,14 @@ from dashboards.model.thresholds import DEAD_SHARE, STORE_MS
 __all__ = ["gaps_of", "store_check", "stored_checks"]
 
 _MOST_REASONS: Final = 3
+_NO_WRITES: Final = (
+    "Nothing new is stored or judged while it lasts, and what stands here from the store is "
+    "missing or old. Kafka keeps what is not stored."
+)
+_NO_ANSWERS: Final = (
+    "What the pages read from the store is missing or old. The worker's own writes have not failed "
+    "so far: it goes on judging, or waits for the same store."
+)
 
 
 def stored_checks(status: Status, stored: Stored) -> list[Check]:
@@ -52,8 +60,7 @@ def store_check(status: Status, stored: Stored) -> Check:
             "off",
             f"The store {what}: {ended(trouble or stored.trouble)}",
             since=store.get("since"),
-            means="Nothing new is stored or judged while it lasts, and what stands here from the "
-            "store is missing or old. Kafka keeps what is not stored.",
+            means=_NO_WRITES if trouble else _NO_ANSWERS,
             links=(runbook("silent"), BOARD),
         )
     said = "A batch is written in " + duration(write) if write else "No batch was written yet"

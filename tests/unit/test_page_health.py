@@ -75,6 +75,11 @@ def test_each_trouble_is_said_with_what_it_means_and_what_to_do(name: str) -> No
         assert top.startswith("Nothing is off; to watch: ")
 
 
+def test_a_store_that_refuses_writes_stops_the_judging() -> None:
+    said = listed(shown(**TROUBLE["store refuses"][0]))["Store"][1]
+    assert "Nothing new is stored or judged while it lasts" in said
+
+
 def test_since_when_is_told_where_it_is_known() -> None:
     for name, since in (("broker", NOW - 5 * MINUTE), ("rebuild", NOW - 8_000)):
         assert f'data-ms="{since}"' in shown(**TROUBLE[name][0]), name
@@ -152,6 +157,7 @@ def test_a_store_that_fails_is_the_first_line_and_the_rest_stands() -> None:
     assert SCRIPT not in text
     checks = listed(text)
     assert next(iter(checks)) == "Store"
+    assert "own writes have not failed so far" in checks["Store"][1]
     assert checks["Stream"][0] == checks["Partitions"][0] == checks["Delay"][0] == "well"
     assert checks["Notifications"][0] == checks["Pages this shift"][0] == "not known"
     assert "that this worker knows of" in checks["Blind spans"][1]
