@@ -102,7 +102,7 @@ def evaluate(
     from rich.console import Console
 
     from streams.lab.cards import write_cards
-    from streams.lab.evaluation import dumped
+    from streams.lab.figures import dumped
     from streams.lab.report import print_report, write
     from streams.lab.run import Spec
     from streams.lab.run import evaluate as run

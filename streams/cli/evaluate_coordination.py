@@ -68,9 +68,9 @@ def coordination(
     from rich.console import Console
 
     from streams.lab.coordination.card import write_card
-    from streams.lab.coordination.document import dumped
     from streams.lab.coordination.report import print_report, write
     from streams.lab.coordination.run import Spec, evaluate
+    from streams.lab.figures import dumped
 
     spec = Spec(
         accounts=accounts or (QUICK if quick else FULL),

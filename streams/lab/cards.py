@@ -9,17 +9,17 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from detectors.base import Detector, all_detectors
 from streams.lab.attacks import SPAM_HOURLY, SPAM_NEEDS
-from streams.lab.evaluation import ALL, Evaluation, dumped, read
+from streams.lab.evaluation import ALL, Evaluation, read
+from streams.lab.figures import dumped
 from streams.lab.measure import MAIN_BUDGET, SYSTEM
 from streams.lab.metrics import BUDGETS, NOMINAL
-from streams.lab.report import said
+from streams.lab.presentation import markdown, said
 from streams.policy.model import default_policy
 
 __all__ = ["FOLDER", "cards", "kept", "stale", "write_cards"]
@@ -106,7 +106,7 @@ def _card(detector: Detector, e: Evaluation) -> str:
 def _index(e: Evaluation) -> str:
     lines = "".join(f"- [{detector.TITLE}]({detector.NAME}.md)\n" for detector in all_detectors())
     lines += "- [Coordination](coordination.md), of groups of accounts\n"
-    targets = _markdown(
+    targets = markdown(
         ("target", "wanted", "measured (95 %)", ""),
         [
             (t.name, t.wanted, said(t.figure), "reached" if t.reached else "not reached")
@@ -165,7 +165,7 @@ def _found(name: str, e: Evaluation) -> str:
         recalls = [said(e.figure("recall", name, budget, *cell)) for budget in BUDGETS]
         rows.append((row.scenario.replace("_", " "), strength, str(row.figure.n), *recalls))
     head = ("attack", "strength, length", "n", *(f"found at {budget:g}" for budget in BUDGETS))
-    return _markdown(head, rows) if rows else "None of the lab's attacks.\n"
+    return markdown(head, rows) if rows else "None of the lab's attacks.\n"
 
 
 def _seen(name: str, e: Evaluation, scenario: str) -> bool:
@@ -175,7 +175,7 @@ def _seen(name: str, e: Evaluation, scenario: str) -> bool:
 def _price(name: str, e: Evaluation) -> str:
     realised = [said(e.figure("false_alarms", name, b), "{:.1f}") for b in BUDGETS]
     stated = [f"{budget:g}" for budget in BUDGETS]
-    return _markdown(("stated, per 1,000 account-days", *stated), [("realised", *realised)])
+    return markdown(("stated, per 1,000 account-days", *stated), [("realised", *realised)])
 
 
 def _negatives(name: str, e: Evaluation) -> str:
@@ -183,15 +183,10 @@ def _negatives(name: str, e: Evaluation) -> str:
         (row.scenario.replace("_", " "), str(row.figure.n), said(row.figure))
         for row in e.find("negative_share", method=name)
     ]
-    return _markdown(("honest change", "n", f"ever alarm at {MAIN_BUDGET:g}"), rows)
+    return markdown(("honest change", "n", f"ever alarm at {MAIN_BUDGET:g}"), rows)
 
 
 def _reliability(name: str, e: Evaluation) -> str:
     figures = [e.figure("p_observed", name, p) for p in NOMINAL]
     observed = ["-" if math.isnan(figure.value) else f"{figure.value:.2g}" for figure in figures]
-    return _markdown(("p-value", *(f"{p:g}" for p in NOMINAL)), [("observed share", *observed)])
-
-
-def _markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+    return markdown(("p-value", *(f"{p:g}" for p in NOMINAL)), [("observed share", *observed)])

@@ -1,24 +1,22 @@
 """The evaluation: every figure of a run of the lab, as one document that JSON can hold.
 
-Made by `measure`, read by the report, the pictures and the detector cards. Figures carry their 95 %
-interval; NaN (nothing measured) is null in JSON.
+Made by `measure`, kept by `figures`, read by the report, the pictures and the detector cards.
+Figures carry their 95 % interval.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from streams.errors import BadInput
+from streams.lab.figures import Target, loaded
 from streams.lab.resample import Figure
 
-__all__ = ["ALL", "Evaluation", "Method", "Row", "Target", "dumped", "read"]
+__all__ = ["ALL", "Evaluation", "Method", "Row", "read"]
 
-FORMAT: Final = 1
 #: Strength of a row over all strengths and lengths of a scenario; scenario of one over all attacks.
 ALL: Final = "all"
 
@@ -60,16 +58,6 @@ class Row:
     length: int  # minutes, 0 for all
     budget: float
     figure: Figure
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What was to be reached, and whether it was."""
-
-    name: str
-    wanted: str
-    figure: Figure
-    reached: bool
 
 
 @dataclass(slots=True)
@@ -119,67 +107,15 @@ class Evaluation:
         return [method for method in self.methods if method.family == family]
 
 
-def dumped(evaluation: Evaluation, digits: int | None = None) -> str:
-    """As JSON, one row a line; figures rounded to so many significant digits, if given."""
-    document = asdict(evaluation)
-    rows, targets = document.pop("rows"), document.pop("targets")
-    head = json.dumps({"format": FORMAT, **document}, ensure_ascii=False, indent=1)[:-2]
-    parts = [head]
-    for name, items in (("targets", targets), ("rows", rows)):
-        lines = ",\n  ".join(json.dumps(_flat(i, digits), ensure_ascii=False) for i in items)
-        parts.append(f' "{name}": [\n  {lines}\n ]')
-    return ",\n".join(parts) + "\n}\n"
-
-
 def read(path: Path) -> Evaluation:
     """An evaluation from its JSON.
 
     Raises:
         BadInput: it is none, or of another format.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document.pop("format") != FORMAT:
-            raise BadInput(str(path), "format", f"expected {FORMAT}")
-        rows = [_row(item) for item in document.pop("rows")]
-        targets = [_target(item) for item in document.pop("targets")]
-        methods = [Method(**item) for item in document.pop("methods")]
-        return Evaluation(**document, methods=methods, rows=rows, targets=targets)
-    except OSError as error:
-        raise BadInput(str(path), "", f"cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(str(path), "", f"not an evaluation of the lab: {error}") from None
+    return loaded(path, "an evaluation of the lab", Row, _whole)
 
 
-def _row(item: dict[str, Any]) -> Row:
-    figure = _figure(item)
-    return Row(**item, figure=figure)
-
-
-def _target(item: dict[str, Any]) -> Target:
-    figure = _figure(item)
-    return Target(**item, figure=figure)
-
-
-def _figure(item: dict[str, Any]) -> Figure:
-    """Takes the figure out of a flat item."""
-    value, low, high = (_number(item.pop(name)) for name in ("value", "low", "high"))
-    return Figure(value, low, high, int(item.pop("n")))
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _flat(item: Mapping[str, Any], digits: int | None) -> dict[str, Any]:
-    figure = {name: _rounded(value, digits) for name, value in item["figure"].items()}
-    rest = {name: value for name, value in item.items() if name != "figure"}
-    return {**rest, **figure}
-
-
-def _rounded(value: float, digits: int | None) -> float | int | None:
-    if isinstance(value, int):
-        return value
-    if not math.isfinite(value):
-        return None
-    return value if digits is None else float(f"{value:.{digits}g}")
+def _whole(document: dict[str, Any]) -> Evaluation:
+    methods = [Method(**item) for item in document.pop("methods")]
+    return Evaluation(**document, methods=methods)

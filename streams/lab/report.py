@@ -9,28 +9,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from streams.errors import UsageError
-from streams.lab.evaluation import ALL, Evaluation, Method, dumped
+from streams.lab.evaluation import ALL, Evaluation, Method
+from streams.lab.figures import dumped
 from streams.lab.measure import MAIN_BUDGET, SYSTEM
 from streams.lab.metrics import BUDGETS, NOMINAL
 from streams.lab.pictures import pictures
+from streams.lab.presentation import page, plain_table, said, saved, targets_table
 from streams.lab.resample import Figure
-from streams.lab.svg import tag
 
-__all__ = ["print_report", "said", "write"]
-
+__all__ = ["print_report", "write"]
 
 _PAR = f"each at exactly {MAIN_BUDGET:g} false alarms per 1,000 account-days"
-
-
-def said(figure: Figure, form: str = "{:.2f}") -> str:
-    """A figure with its interval, as `.61 (.55 to .67)`."""
-    if math.isnan(figure.value):
-        return "-"
-    parts = [form.format(value) for value in (figure.value, figure.low, figure.high)]
-    if form == "{:.2f}" and all(part.startswith("0") for part in parts):
-        parts = [part[1:] for part in parts]
-    return f"{parts[0]} ({parts[1]} to {parts[2]})"
 
 
 def print_report(console: Console, evaluation: Evaluation) -> None:
@@ -48,7 +37,7 @@ def print_report(console: Console, evaluation: Evaluation) -> None:
         _prices(e),
         _reliability(e),
         _negatives(e),
-        _targets(e),
+        targets_table(e.targets),
     ):
         console.print()
         console.print(table)
@@ -60,31 +49,22 @@ def write(evaluation: Evaluation, folder: Path) -> list[Path]:
     Raises:
         UsageError: the folder cannot be written.
     """
-    drawn = pictures(evaluation)
-    files = {"evaluation.json": dumped(evaluation), **drawn}
-    files["evaluation.html"] = _page(evaluation, drawn)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"option --output: {error.filename}: {error.strerror}") from None
-    return [folder / name for name in files]
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2))
-    table.add_column(columns[0], no_wrap=True)
-    for name in columns[1:]:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+    e = evaluation
+    drawn = pictures(e)
+    facts = (
+        f"{e.source}, {e.accounts:,} accounts of {e.clients} clients, {e.days} days, "
+        f"{e.attacks:,} attacks, {e.account_days:,.0f} honest account-days, seed {e.seed}."
+    )
+    heading = "Usage Pulse: what the lab measured"
+    html = page("Usage Pulse: evaluation", heading, facts, drawn.values(), e.targets)
+    return saved(folder, {"evaluation.json": dumped(e), **drawn, "evaluation.html": html})
 
 
 def _attacks(e: Evaluation) -> Table:
     """Recall of the system by attack, strength and length."""
     title = "Attacks found, thresholds carried over from other clients (in brackets 95 %)"
     heads = [f"at {budget:g}" for budget in BUDGETS]
-    table = _table(title, "attack", "n", *heads, "minutes", "second time")
+    table = plain_table(title, "attack", "n", *heads, "minutes", "second time")
     for row in e.find("recall", method=SYSTEM.name, budget=MAIN_BUDGET):
         cell = (row.scenario, row.strength, row.length)
         recalls = [
@@ -124,7 +104,7 @@ def _length(minutes: int) -> str:
 def _methods(e: Evaluation, others: Sequence[Method], title: str) -> Table:
     """The system and other methods side by side, at equal false alarms."""
     methods = [SYSTEM, *others]
-    table = _table(title, "attack", *(method.title for method in methods))
+    table = plain_table(title, "attack", *(method.title for method in methods))
     rows = e.find("recall_at_par", method=SYSTEM.name, budget=MAIN_BUDGET, strength=ALL)
     for scenario in [row.scenario for row in rows]:
         figures = [
@@ -138,7 +118,9 @@ def _prices(e: Evaluation) -> Table:
     """Stated and realised false alarms, precision."""
     title = "False alarms per 1,000 account-days, on clients the thresholds were not set on"
     heads = [f"at {budget:g}" for budget in BUDGETS]
-    table = _table(title, "method", *heads, f"episodes at {MAIN_BUDGET:g}", "pages", "precision")
+    table = plain_table(
+        title, "method", *heads, f"episodes at {MAIN_BUDGET:g}", "pages", "precision"
+    )
     for method in _ordered(e):
         realised = [
             _brief(e.figure("false_alarms", method.name, b), b == MAIN_BUDGET, "{:.1f}")
@@ -156,7 +138,7 @@ def _prices(e: Evaluation) -> Table:
 
 def _reliability(e: Evaluation) -> Table:
     title = "Reliability: honest account-hours at or below a p-value, over those it promises"
-    table = _table(title, "p-value of", *(f"{p:g}" for p in NOMINAL))
+    table = plain_table(title, "p-value of", *(f"{p:g}" for p in NOMINAL))
     for method in _ordered(e):
         figures = [e.figure("p_observed", method.name, p) for p in NOMINAL]
         if all(math.isnan(figure.value) for figure in figures):
@@ -173,7 +155,7 @@ def _reliability(e: Evaluation) -> Table:
 def _negatives(e: Evaluation) -> Table:
     title = f"Hard negatives: share of these honest accounts that ever alarm, at {MAIN_BUDGET:g}"
     methods = [SYSTEM, *e.family("baseline")]
-    table = _table(title, "kind", *(method.title for method in methods))
+    table = plain_table(title, "kind", *(method.title for method in methods))
     for row in e.find("negative_share", method=SYSTEM.name):
         figures = [
             e.figure("negative_share", method.name, MAIN_BUDGET, row.scenario) for method in methods
@@ -183,61 +165,5 @@ def _negatives(e: Evaluation) -> Table:
     return table
 
 
-def _targets(e: Evaluation) -> Table:
-    table = _table("Targets", "target", "wanted", "measured", "n", "")
-    for target in e.targets:
-        table.add_row(
-            target.name,
-            target.wanted,
-            said(target.figure),
-            str(target.figure.n),
-            "[green]reached[/]" if target.reached else "[red]not reached[/]",
-        )
-    return table
-
-
 def _ordered(e: Evaluation) -> Sequence[Method]:
     return [SYSTEM, *e.family("detector"), *e.family("baseline")]
-
-
-_STYLE = """
-:root { color-scheme: light dark; --ground: #f7f7f5; --text: #1b1c1e; --muted: #63676e; }
-@media (prefers-color-scheme: dark) { :root { --ground: #141517; --text: #ececea;
-  --muted: #a2a7af; } }
-body { margin: 24px auto; max-width: 900px; padding: 0 16px; background: var(--ground);
-  color: var(--text); font: 14px/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
-svg { max-width: 100%; height: auto; border-radius: 8px; } figure { margin: 18px 0; }
-td, th { text-align: left; padding: 3px 14px 3px 0; } p, caption { color: var(--muted); }
-"""
-
-
-def _page(evaluation: Evaluation, drawn: dict[str, str]) -> str:
-    """One HTML page without script: facts, targets, pictures."""
-    e = evaluation
-    cells = [
-        tag(
-            "tr",
-            tag("td", target.name),
-            tag("td", target.wanted.replace("<", "&lt;").replace(">", "&gt;")),
-            tag("td", said(target.figure)),
-            tag("td", "reached" if target.reached else "not reached"),
-        )
-        for target in e.targets
-    ]
-    head = tag("tr", *(tag("th", name) for name in ("target", "wanted", "measured (95 %)", "")))
-    facts = (
-        f"{e.source}, {e.accounts:,} accounts of {e.clients} clients, {e.days} days, "
-        f"{e.attacks:,} attacks, {e.account_days:,.0f} honest account-days, seed {e.seed}."
-    )
-    body = [
-        tag("h1", "Usage Pulse: what the lab measured"),
-        tag("p", facts),
-        *(tag("figure", picture) for picture in drawn.values()),
-        tag("table", head, *cells),
-    ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Usage Pulse: evaluation</title><style>{_STYLE}</style></head>"
-        f"<body>{''.join(body)}</body></html>\n"
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.lab.evaluation import Evaluation, Target
+from streams.lab.evaluation import Evaluation
+from streams.lab.figures import Target
 from streams.lab.measure import MAIN_BUDGET, SYSTEM
 from streams.lab.resample import Figure
 

@@ -19,7 +19,7 @@ from streams.cli.evaluate import evaluate
 from streams.errors import BadInput, UsageError
 from streams.lab.coordination.candidates import Candidate
 from streams.lab.coordination.card import CARD, FIGURES, stale, write_card
-from streams.lab.coordination.document import METHODS, PULSE, Document, Row, dumped, read
+from streams.lab.coordination.document import METHODS, PULSE, Document, Row, read
 from streams.lab.coordination.method import Judgement
 from streams.lab.coordination.pictures import pictures
 from streams.lab.coordination.report import print_report, write
@@ -28,6 +28,7 @@ from streams.lab.coordination.shapes import SHAPES, STRENGTHS, Plan
 from streams.lab.coordination.sharing import dressed, made_up
 from streams.lab.coordination.tally import Tally
 from streams.lab.coordination.targets import targets
+from streams.lab.figures import dumped
 from streams.lab.resample import Figure
 
 

@@ -16,10 +16,12 @@ from rich.console import Console
 from detectors.base import all_detectors
 from streams.errors import BadInput, UsageError
 from streams.lab.cards import FOLDER, cards, stale, write_cards
-from streams.lab.evaluation import ALL, Evaluation, Method, Row, dumped, read
+from streams.lab.evaluation import ALL, Evaluation, Method, Row, read
+from streams.lab.figures import dumped
 from streams.lab.measure import BASELINES, SYSTEM
 from streams.lab.pictures import pictures
-from streams.lab.report import print_report, said, write
+from streams.lab.presentation import said
+from streams.lab.report import print_report, write
 from streams.lab.resample import Figure
 from streams.lab.svg import Axis, Line, chart
 from streams.lab.targets import targets

@@ -11,17 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from streams.lab.coordination.document import (
-    ALL,
-    METHODS,
-    PULSE,
-    Document,
-    Measure,
-    dumped,
-    read,
-)
+from streams.lab.coordination.document import ALL, METHODS, PULSE, Document, Measure, read
 from streams.lab.coordination.report import facts
-from streams.lab.report import said
+from streams.lab.figures import dumped
+from streams.lab.presentation import markdown, said
 from streams.lab.resample import Figure
 
 __all__ = ["CARD", "FIGURES", "card", "stale", "write_card"]
@@ -115,7 +108,7 @@ def _areas(d: Document) -> str:
     for row in d.find("pr_auc", method=PULSE, strength=ALL):
         figures = [d.figure("pr_auc", m, row.background, row.scenario) for m in METHODS]
         rows.append((*_place(d, row.background, row.scenario), *_cells(figures)))
-    return _markdown(("campaign", "background", *METHODS.values()), rows)
+    return markdown(("campaign", "background", *METHODS.values()), rows)
 
 
 def _named(d: Document) -> str:
@@ -127,7 +120,7 @@ def _named(d: Document) -> str:
         place = _place(d, row.background, row.scenario)
         rows.append((*place, *(said(figure) for figure in figures), delay))
     heads = ("precision", "at any tick", "recall", "campaigns found", "purity", "hours")
-    return _markdown(("campaign", "background", *heads), rows)
+    return markdown(("campaign", "background", *heads), rows)
 
 
 def _negatives(d: Document) -> str:
@@ -146,7 +139,7 @@ def _negatives(d: Document) -> str:
             )
         )
     heads = ("accounts", "false clusters", *(f"named by {METHODS[m]}" for m in methods))
-    return _markdown(("honest group", "background", *heads), rows)
+    return markdown(("honest group", "background", *heads), rows)
 
 
 def _nulls(d: Document) -> str:
@@ -155,7 +148,7 @@ def _nulls(d: Document) -> str:
         for row in d.find("false_clusters", method=PULSE)
         if row.scenario.startswith("null_")
     ]
-    return _markdown(("traffic", "background", "seeds", "clusters a seed"), rows)
+    return markdown(("traffic", "background", "seeds", "clusters a seed"), rows)
 
 
 def _targets(d: Document) -> str:
@@ -163,7 +156,7 @@ def _targets(d: Document) -> str:
         (t.name, t.wanted, said(t.figure, "{:.3f}"), "reached" if t.reached else "not reached")
         for t in d.targets
     ]
-    return _markdown(("target", "wanted", "measured (95 %)", ""), rows)
+    return markdown(("target", "wanted", "measured (95 %)", ""), rows)
 
 
 def _place(d: Document, background: str, scenario: str) -> tuple[str, str]:
@@ -172,8 +165,3 @@ def _place(d: Document, background: str, scenario: str) -> tuple[str, str]:
 
 def _cells(figures: Sequence[Figure]) -> list[str]:
     return [said(figure, "{:.3f}") for figure in figures]
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -10,11 +10,10 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from streams.errors import UsageError
-from streams.lab.coordination.document import ALL, METHODS, PULSE, Document, Measure, dumped
+from streams.lab.coordination.document import ALL, METHODS, PULSE, Document, Measure
 from streams.lab.coordination.pictures import pictures
-from streams.lab.report import said
-from streams.lab.svg import tag
+from streams.lab.figures import dumped
+from streams.lab.presentation import page, plain_table, said, saved, targets_table
 
 __all__ = ["facts", "print_report", "write"]
 
@@ -41,7 +40,7 @@ def print_report(console: Console, document: Document) -> None:
         _strengths(document),
         _settings(document),
         _negatives(document),
-        _targets(document),
+        targets_table(document.targets, "{:.3f}"),
     ):
         console.print()
         console.print(table)
@@ -54,23 +53,9 @@ def write(document: Document, folder: Path) -> list[Path]:
         UsageError: the folder cannot be written.
     """
     drawn = pictures(document)
-    files = {"coordination.json": dumped(document), **drawn}
-    files["coordination.html"] = _page(document, drawn)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"option --output: {error.filename}: {error.strerror}") from None
-    return [folder / name for name in files]
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2))
-    table.add_column(columns[0], no_wrap=True)
-    for name in columns[1:]:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+    html = page(_TITLE, _TITLE, facts(document), drawn.values(), document.targets)
+    files = {"coordination.json": dumped(document), **drawn, "coordination.html": html}
+    return saved(folder, files)
 
 
 def _cells(d: Document) -> list[tuple[str, str]]:
@@ -79,9 +64,8 @@ def _cells(d: Document) -> list[tuple[str, str]]:
 
 
 def _areas(d: Document) -> Table:
-    table = _table("Area under the precision-recall curve of accounts (in brackets 95 %)", "")
-    for title in METHODS.values():
-        table.add_column(title, justify="right", no_wrap=True)
+    title = "Area under the precision-recall curve of accounts (in brackets 95 %)"
+    table = plain_table(title, "", *METHODS.values())
     for background, scenario in _cells(d):
         _headed(table, d, background)
         figures = [d.figure("pr_auc", method, background, scenario) for method in METHODS]
@@ -106,7 +90,7 @@ def _named(d: Document) -> Table:
         "purity",
         "hours to detection",
     )
-    table = _table("Accounts named in clusters by Usage Pulse", "", *heads)
+    table = plain_table("Accounts named in clusters by Usage Pulse", "", *heads)
     for background, scenario in _cells(d):
         _headed(table, d, background)
         cells = [said(d.figure(measure, PULSE, background, scenario)) for measure in _NAMED]
@@ -120,7 +104,7 @@ def _strengths(d: Document) -> Table:
         dict.fromkeys(r.strength for r in d.find("pr_auc", method=PULSE) if r.strength != ALL)
     )
     heads = [f"{what} {name}" for name in names for what in ("PR-AUC", "recall")]
-    table = _table("By strength of the campaign", "", *heads)
+    table = plain_table("By strength of the campaign", "", *heads)
     for background, scenario in _cells(d):
         _headed(table, d, background)
         cells = []
@@ -134,15 +118,9 @@ def _strengths(d: Document) -> Table:
 
 
 def _settings(d: Document) -> Table:
-    table = Table(
-        title="Best settings of the public methods, in hindsight",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        padding=(0, 2),
-    )
-    for head in ("", METHODS["co-sharing tuned"], METHODS["similarity tuned"]):
-        table.add_column(head, no_wrap=True)
+    table = plain_table("Best settings of the public methods, in hindsight", "")
+    for head in (METHODS["co-sharing tuned"], METHODS["similarity tuned"]):
+        table.add_column(head, no_wrap=True)  # words, not numbers
     for background, scenario in _cells(d):
         _headed(table, d, background)
         rows = [
@@ -157,7 +135,7 @@ def _settings(d: Document) -> Table:
 def _negatives(d: Document) -> Table:
     title = "Hard negatives: false clusters, and the share of these honest accounts that is named"
     methods = [PULSE, "co-sharing", "similarity"]
-    table = _table(title, "", "accounts", "clusters", *(METHODS[m] for m in methods))
+    table = plain_table(title, "", "accounts", "clusters", *(METHODS[m] for m in methods))
     for row in d.find("false_clusters", method=PULSE):
         if row.scenario.startswith("null_"):
             continue
@@ -177,54 +155,3 @@ def _headed(table: Table, d: Document, background: str) -> None:
     line = f"[bold]{d.backgrounds[background]}[/]"
     if line not in table.columns[0].cells:
         table.add_row(line)
-
-
-def _targets(d: Document) -> Table:
-    table = _table("Targets", "target", "wanted", "measured", "n", "")
-    for target in d.targets:
-        table.add_row(
-            target.name,
-            target.wanted,
-            said(target.figure, "{:.3f}"),
-            str(target.figure.n),
-            "[green]reached[/]" if target.reached else "[red]not reached[/]",
-        )
-    return table
-
-
-_STYLE = """
-:root { color-scheme: light dark; --ground: #f7f7f5; --text: #1b1c1e; --muted: #63676e; }
-@media (prefers-color-scheme: dark) { :root { --ground: #141517; --text: #ececea;
-  --muted: #a2a7af; } }
-body { margin: 24px auto; max-width: 900px; padding: 0 16px; background: var(--ground);
-  color: var(--text); font: 14px/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
-svg { max-width: 100%; height: auto; border-radius: 8px; } figure { margin: 18px 0; }
-td, th { text-align: left; padding: 3px 14px 3px 0; } p { color: var(--muted); }
-"""
-
-
-def _page(document: Document, drawn: dict[str, str]) -> str:
-    """One HTML page without script: facts, pictures, targets."""
-    head = tag("tr", *(tag("th", name) for name in ("target", "wanted", "measured (95 %)", "")))
-    cells = [
-        tag(
-            "tr",
-            tag("td", target.name),
-            tag("td", target.wanted.replace("<", "&lt;").replace(">", "&gt;")),
-            tag("td", said(target.figure)),
-            tag("td", "reached" if target.reached else "not reached"),
-        )
-        for target in document.targets
-    ]
-    body = [
-        tag("h1", _TITLE),
-        tag("p", facts(document)),
-        *(tag("figure", picture) for picture in drawn.values()),
-        tag("table", head, *cells),
-    ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{_TITLE}</title><style>{_STYLE}</style></head>"
-        f"<body>{''.join(body)}</body></html>\n"
-    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from streams.lab.coordination.document import ALL, PULSE, Document, Target
+from streams.lab.coordination.document import ALL, PULSE, Document
 from streams.lab.coordination.measures import RECALL
 from streams.lab.coordination.shapes import SHAPES
+from streams.lab.figures import Target
 
 __all__ = ["targets"]
 
