@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import csv
 
-from streams.errors import BadInput, UsageError
+from streams.errors import BadInput
 from streams.lab.coordination.cosharing import shared_within
 from streams.lab.coordination.events import DAY_MS, HOUR_MS, Events, actions, words
 from streams.lab.coordination.method import judged
 from streams.lab.coordination.scene import Background
 from streams.lab.coordination.shapes import Plan, posted
 from streams.lab.coordination.similarity import SUPPORT, network
+from streams.traffic.tables import read_columns
 
 __all__ = ["FILE", "SHARES", "coortweet", "dressed", "made_up"]
 
@@ -48,7 +47,7 @@ def coortweet(folder: Path) -> Background:
         UsageError: the table is missing. BadInput: it is damaged or lacks a column.
     """
     path = folder / FILE
-    table = _read(path)
+    table = read_columns(path, _COLUMNS)
     account = np.unique(table["account_id"].astype(str), return_inverse=True)[1]
     item = np.unique(table["object_id"].astype(str), return_inverse=True)[1]
     try:
@@ -148,19 +147,3 @@ def _night(born: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.fl
         (hour < 7) & (rng.random(len(born)) < 0.8), (7 - hour + 4 * rng.random(len(born))), 0.0
     )
     return waits * HOUR_MS
-
-
-def _read(path: Path) -> dict[str, NDArray[np.object_]]:
-    try:
-        table = csv.read_csv(path)
-    except OSError as error:
-        if not path.is_file():
-            raise UsageError(f"{path}: cannot be read: no such file") from None
-        raise BadInput(str(path), "", f"damaged or truncated: {error}") from None
-    except pa.ArrowInvalid as error:
-        raise BadInput(str(path), "", f"not valid CSV: {error}") from None
-    missing = [name for name in _COLUMNS if name not in table.column_names]
-    if missing:
-        expected = f"expected the columns {','.join(_COLUMNS)}, got no {missing[0]}"
-        raise BadInput(str(path), "line 1", expected)
-    return {name: table[name].to_numpy(zero_copy_only=False) for name in _COLUMNS}

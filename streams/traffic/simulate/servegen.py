@@ -10,14 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import csv
 
-from streams.errors import BadInput, UsageError
 from streams.traffic.simulate.population import Step
 from streams.traffic.simulate.spec import STEP_MS, SimulationSpec
 from streams.traffic.simulate.tokens import TokenTable, drawn_tokens, with_ends
+from streams.traffic.tables import read_columns
 
 __all__ = ["CLIENTS_FILE", "TOKENS_FILE", "ServeGenPopulation"]
 
@@ -40,7 +38,7 @@ class ServeGenPopulation:
     """
 
     def __init__(self, spec: SimulationSpec, directory: Path) -> None:
-        table = _read(directory / CLIENTS_FILE, _CLIENT_COLUMNS)
+        table = read_columns(directory / CLIENTS_FILE, _CLIENT_COLUMNS)
         names, client = _numbered(table["client"])
         step = np.asarray(table["t_s"], np.int64) // (STEP_MS // 1000)
         shape = (len(names), int(step.max()) + 1)
@@ -78,7 +76,7 @@ def _chosen(mean_rate: Floats, count: int) -> NDArray[np.int64]:
 def _tokens(path: Path, clients: Sequence[str], seed: int) -> TokenTable:
     """Each client's mean quantiles over the fortnight; drawn ones where the table has none."""
     sides = [[f"{side}_{level}" for level in _LEVELS] for side in ("in", "out")]
-    table = _read(path, ("client", *sides[0], *sides[1]))
+    table = read_columns(path, ("client", *sides[0], *sides[1]))
     names, client = _numbered(table["client"])
     drawn = drawn_tokens(np.random.default_rng([seed, 3]), len(clients))
     result = []
@@ -95,19 +93,3 @@ def _tokens(path: Path, clients: Sequence[str], seed: int) -> TokenTable:
 def _numbered(column: NDArray[np.object_]) -> tuple[list[str], NDArray[np.int64]]:
     names, numbers = np.unique(column.astype(str), return_inverse=True)
     return names.tolist(), numbers
-
-
-def _read(path: Path, columns: Sequence[str]) -> dict[str, NDArray[np.object_]]:
-    try:
-        table = csv.read_csv(path)
-    except OSError as error:
-        if not path.is_file():
-            raise UsageError(f"{path}: cannot be read: no such file") from None
-        raise BadInput(str(path), "", f"damaged or truncated: {error}") from None
-    except pa.ArrowInvalid as error:
-        raise BadInput(str(path), "", f"not valid CSV: {error}") from None
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        expected = f"expected the columns {','.join(columns)}, got no {missing[0]}"
-        raise BadInput(str(path), "line 1", expected)
-    return {name: table[name].to_numpy(zero_copy_only=False) for name in columns}
