@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from detectors.wording import series_name
-from streams.cli.options import as_json, data_option, json_option, load_settings, store_option
+from streams.cli.options import json_option, tell, with_store
+from streams.settings import Settings
 
 __all__ = ["accounts", "sparkline"]
 
@@ -29,27 +30,19 @@ def accounts() -> None:
     show_default=True,
     help="Length of the timeline, up to the account's last event.",
 )
-@data_option
-@store_option
+@with_store
 @json_option
-@click.pass_context
 def show(
-    ctx: click.Context,
+    settings: Settings,
     account: str,
     hours: float,
-    data: str | None,
-    store: str | None,
     json_: bool,
 ) -> None:
     """Show an account: timeline, windows, baseline, findings and incidents."""
     from streams.cli.account_report import report
 
-    found = report(load_settings(ctx, data=data, store=store), account, hours)
-    if json_:
-        click.echo(as_json(found))
-        return
-    for line in _lines(found):
-        click.echo(line)
+    found = report(settings, account, hours)
+    tell(found, _lines, json_=json_)
 
 
 def sparkline(values: list[float]) -> str:

@@ -18,6 +18,7 @@ from streams.cli.options import (
     load_settings,
     require_broker,
     store_option,
+    with_store,
 )
 from streams.errors import PulseError, UsageError
 from streams.settings import Settings
@@ -50,21 +51,16 @@ def dead_letters() -> None:
 @click.option(
     "--limit", type=click.IntRange(1), default=20, show_default=True, help="Newest first."
 )
-@data_option
-@store_option
+@with_store
 @json_option
-@click.pass_context
 def list_(
-    ctx: click.Context,
+    settings: Settings,
     reason: str | None,
     pending: bool,
     limit: int,
-    data: str | None,
-    store: str | None,
     json_: bool,
 ) -> None:
     """Count them by reason and list the newest."""
-    settings = load_settings(ctx, data=data, store=store)
     where = "reason = {reason}" if reason else "1"
     parameters = {"reason": reason, "limit": limit}
     counts = rows(
@@ -95,13 +91,10 @@ def list_(
 
 @dead_letters.command()
 @click.argument("letter", metavar="ID")
-@data_option
-@store_option
+@with_store
 @json_option
-@click.pass_context
-def show(ctx: click.Context, letter: str, data: str | None, store: str | None, json_: bool) -> None:
+def show(settings: Settings, letter: str, json_: bool) -> None:
     """Show one with its bytes (hexadecimal where they are no text)."""
-    settings = load_settings(ctx, data=data, store=store)
     found = _one(settings, letter)
     content = bytes.fromhex(found.pop("hex"))
     text = _text(content)

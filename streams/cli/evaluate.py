@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.cli.evaluate_coordination import coordination
-from streams.cli.evaluating import ENVIRONMENT, from_environment, listed, progress
+from streams.cli.evaluating import (
+    ENVIRONMENT,
+    cards_option,
+    ended,
+    from_environment,
+    output_option,
+    progress,
+    seed_option,
+)
 from streams.cli.options import json_option
 from streams.errors import UsageError
 
@@ -50,24 +57,10 @@ FULL_DAYS, QUICK_DAYS, QUICK_CALIBRATION_DAYS = 14, 7, 4
     type=click.IntRange(QUICK_DAYS, FULL_DAYS),
     help=f"Length of the played span.  [default: {FULL_DAYS}, with --quick {QUICK_DAYS}]",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same figures."
-)
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("artifacts/evaluation"),
-    show_default=True,
-    metavar="DIR",
-    help="Where evaluation.json, the pictures and evaluation.html go.",
-)
+@seed_option
+@output_option("evaluation")
 @click.option("--only", metavar="SCENARIO", default="", help="Plant this kind of scenario alone.")
-@click.option(
-    "--cards",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
-    metavar="DIR",
-    help="Also write the detector cards (docs/detectors) of the repository in DIR.",
-)
+@cards_option("detector cards")
 @click.option(
     "--write-reference",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -99,8 +92,6 @@ def evaluate(
     if ctx.invoked_subcommand is not None:
         _nothing_before(ctx)
         return
-    from rich.console import Console
-
     from streams.lab.cards import write_cards
     from streams.lab.figures import dumped
     from streams.lab.report import print_report, write
@@ -126,10 +117,7 @@ def evaluate(
     if json_:
         click.echo(dumped(evaluation), nl=False)
         return
-    # A pipe has no width of its own; tables cut to 80 columns would lose the intervals.
-    console = Console() if sys.stdout.isatty() else Console(width=200)
-    print_report(console, evaluation)
-    click.echo(f"\n{time.monotonic() - begin:,.0f} s; written: {listed(written)}")
+    ended(lambda console: print_report(console, evaluation), written, begin)
 
 
 evaluate.add_command(coordination)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
 import click
 
-from streams.cli.evaluating import ENVIRONMENT, from_environment, listed, progress
+from streams.cli.evaluating import (
+    ENVIRONMENT,
+    cards_option,
+    ended,
+    from_environment,
+    output_option,
+    progress,
+    seed_option,
+)
 from streams.cli.options import json_option
 
 __all__ = ["coordination"]
@@ -32,23 +39,9 @@ SEEDS, QUICK_SEEDS = 20, 5
     type=click.IntRange(100, 100_000),
     help=f"Honest accounts of the API background.  [default: {FULL}, with --quick {QUICK}]",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same figures."
-)
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("artifacts/evaluation"),
-    show_default=True,
-    metavar="DIR",
-    help="Where coordination.json, the pictures and coordination.html go.",
-)
-@click.option(
-    "--cards",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
-    metavar="DIR",
-    help="Also write the detector card (docs/detectors) of the repository in DIR.",
-)
+@seed_option
+@output_option("coordination")
+@cards_option("detector card")
 @json_option
 def coordination(
     traces: Path | None,
@@ -65,8 +58,6 @@ def coordination(
     `pulse clusters` and the live flow stand the two public methods, co-sharing in a time window and
     TF-IDF similarity networks, each at its published settings and at its best in hindsight.
     """
-    from rich.console import Console
-
     from streams.lab.coordination.card import write_card
     from streams.lab.coordination.report import print_report, write
     from streams.lab.coordination.run import Spec, evaluate
@@ -90,7 +81,4 @@ def coordination(
     if json_:
         click.echo(dumped(document), nl=False)
         return
-    # A pipe has no width of its own; tables cut to 80 columns would lose the intervals.
-    console = Console() if sys.stdout.isatty() else Console(width=200)
-    print_report(console, document)
-    click.echo(f"\n{time.monotonic() - begin:,.0f} s; written: {listed(written)}")
+    ended(lambda console: print_report(console, document), written, begin)

@@ -1,4 +1,4 @@
-"""What the labs of `pulse evaluate` share on a terminal: traces, progress, what was written."""
+"""What the labs of `pulse evaluate` share: options, traces, progress, what was written."""
 
 from __future__ import annotations
 
@@ -7,14 +7,60 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from streams.cli.options import Command
 from streams.errors import UsageError
 
-__all__ = ["ENVIRONMENT", "from_environment", "listed", "progress"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = [
+    "ENVIRONMENT",
+    "cards_option",
+    "ended",
+    "from_environment",
+    "output_option",
+    "progress",
+    "seed_option",
+]
 
 ENVIRONMENT = "USAGE_TRACES"
+
+
+def seed_option(command: Command) -> Command:
+    """`--seed N`."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0),
+        default=1,
+        show_default=True,
+        help="Same seed, same figures.",
+    )(command)
+
+
+def output_option(name: str) -> Callable[[Command], Command]:
+    """`--output DIR`, where NAME.json, the pictures and NAME.html go."""
+    return click.option(
+        "--output",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("artifacts/evaluation"),
+        show_default=True,
+        metavar="DIR",
+        help=f"Where {name}.json, the pictures and {name}.html go.",
+    )
+
+
+def cards_option(what: str) -> Callable[[Command], Command]:
+    """`--cards DIR`."""
+    return click.option(
+        "--cards",
+        type=click.Path(file_okay=False, exists=True, path_type=Path),
+        metavar="DIR",
+        help=f"Also write the {what} (docs/detectors) of the repository in DIR.",
+    )
 
 
 def from_environment() -> Path | None:
@@ -45,7 +91,16 @@ def progress(begin: float) -> Callable[[str, float], None]:
     return told
 
 
-def listed(files: list[Path]) -> str:
+def ended(report: Callable[[Console], None], written: list[Path], begin: float) -> None:
+    """The report on standard output, and where it is kept."""
+    from rich.console import Console
+
+    # A pipe has no width of its own; tables cut to 80 columns would lose the intervals.
+    report(Console() if sys.stdout.isatty() else Console(width=200))
+    click.echo(f"\n{time.monotonic() - begin:,.0f} s; written: {_listed(written)}")
+
+
+def _listed(files: list[Path]) -> str:
     folders: dict[Path, list[str]] = {}
     for file in files:
         folders.setdefault(file.parent, []).append(file.name)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import getpass
 import re
 import time
-from pathlib import Path
 from typing import Any
 
 import click
 
-from streams.cli.options import as_json, data_option, json_option, load_settings, store_option
-from streams.errors import DataDirectoryLocked, UsageError
+from streams.cli.options import json_option, tell, with_store
+from streams.errors import UsageError
 from streams.settings import Settings
 
 __all__ = ["incidents"]
@@ -38,62 +37,36 @@ def _note(command: Any) -> Any:
 @incidents.command("list")
 @click.option("--all", "all_", is_flag=True, help="Resolved ones as well.")
 @click.option("--last", "limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
-@data_option
-@store_option
+@with_store
 @json_option
-@click.pass_context
-def list_(
-    ctx: click.Context, all_: bool, limit: int, data: str | None, store: str | None, json_: bool
-) -> None:
+def list_(settings: Settings, all_: bool, limit: int, json_: bool) -> None:
     """List open incidents, the worst first."""
     from streams.cli.incident_rows import lines, listed
 
-    found = listed(load_settings(ctx, data=data, store=store), all_, limit)
-    if json_:
-        click.echo(as_json(found))
-        return
-    for line in lines(found):
-        click.echo(line)
+    found = listed(settings, all_, limit)
+    tell(found, lines, json_=json_)
 
 
 @incidents.command()
 @click.argument("incident", metavar="ID")
-@data_option
-@store_option
+@with_store
 @json_option
-@click.pass_context
-def show(
-    ctx: click.Context, incident: str, data: str | None, store: str | None, json_: bool
-) -> None:
+def show(settings: Settings, incident: str, json_: bool) -> None:
     """Show an incident: sentence, numbers, what people said, and the SQL behind it."""
     from streams.cli.incident_rows import shown, story
 
-    found = shown(load_settings(ctx, data=data, store=store), incident)
-    if json_:
-        click.echo(as_json(found))
-        return
-    for line in story(found):
-        click.echo(line)
+    found = shown(settings, incident)
+    tell(found, story, json_=json_)
 
 
 @incidents.command()
 @click.argument("incident", metavar="ID")
 @_by
 @_note
-@data_option
-@store_option
-@click.pass_context
-def ack(
-    ctx: click.Context,
-    incident: str,
-    by: str | None,
-    note: str,
-    data: str | None,
-    store: str | None,
-) -> None:
+@with_store
+def ack(settings: Settings, incident: str, by: str | None, note: str) -> None:
     """Acknowledge: somebody looks at it."""
-    settings = load_settings(ctx, data=data, store=store)
-    _do(settings, {"do": "acknowledge", "incident_id": incident, "by": _who(by), "note": note})
+    _decide(settings, "acknowledge", by, incident_id=incident, note=note)
     click.echo(f"{incident}: acknowledged by {_who(by)}")
 
 
@@ -101,20 +74,10 @@ def ack(
 @click.argument("incident", metavar="ID")
 @click.argument("owner")
 @_by
-@data_option
-@store_option
-@click.pass_context
-def assign(
-    ctx: click.Context,
-    incident: str,
-    owner: str,
-    by: str | None,
-    data: str | None,
-    store: str | None,
-) -> None:
+@with_store
+def assign(settings: Settings, incident: str, owner: str, by: str | None) -> None:
     """Give it an owner."""
-    settings = load_settings(ctx, data=data, store=store)
-    _do(settings, {"do": "assign", "incident_id": incident, "owner": owner, "by": _who(by)})
+    _decide(settings, "assign", by, incident_id=incident, owner=owner)
     click.echo(f"{incident}: now {owner}'s")
 
 
@@ -122,20 +85,10 @@ def assign(
 @click.argument("incident", metavar="ID")
 @_by
 @_note
-@data_option
-@store_option
-@click.pass_context
-def resolve(
-    ctx: click.Context,
-    incident: str,
-    by: str | None,
-    note: str,
-    data: str | None,
-    store: str | None,
-) -> None:
+@with_store
+def resolve(settings: Settings, incident: str, by: str | None, note: str) -> None:
     """Nothing is left to do about it."""
-    settings = load_settings(ctx, data=data, store=store)
-    _do(settings, {"do": "resolve", "incident_id": incident, "by": _who(by), "note": note})
+    _decide(settings, "resolve", by, incident_id=incident, note=note)
     click.echo(f"{incident}: resolved by {_who(by)}")
 
 
@@ -144,21 +97,10 @@ def resolve(
 @click.argument("label", type=click.Choice(["true", "false", "unsure"]))
 @_by
 @_note
-@data_option
-@store_option
-@click.pass_context
-def label(
-    ctx: click.Context,
-    incident: str,
-    label: str,
-    by: str | None,
-    note: str,
-    data: str | None,
-    store: str | None,
-) -> None:
+@with_store
+def label(settings: Settings, incident: str, label: str, by: str | None, note: str) -> None:
     """Say whether the alarm was right: what every detector's word is worth is counted from it."""
-    message = {"do": "label", "incident_id": incident, "label": label, "by": _who(by), "note": note}
-    _do(load_settings(ctx, data=data, store=store), message)
+    _decide(settings, "label", by, incident_id=incident, label=label, note=note)
     click.echo(f"{incident}: labelled {label}")
 
 
@@ -170,11 +112,9 @@ def label(
 @click.option("--reason", required=True, help="Why nobody needs to hear of it.")
 @click.option("--owner", default=None, metavar="NAME", help="Who answers for it (default: --by).")
 @_by
-@data_option
-@store_option
-@click.pass_context
+@with_store
 def silence(
-    ctx: click.Context,
+    settings: Settings,
     accounts: tuple[str, ...],
     orgs: tuple[str, ...],
     kinds: tuple[str, ...],
@@ -182,69 +122,59 @@ def silence(
     reason: str,
     owner: str | None,
     by: str | None,
-    data: str | None,
-    store: str | None,
 ) -> None:
     """Send no notification about these for a while; incidents open all the same."""
-    message = {
-        "do": "silence",
-        "accounts": list(accounts),
-        "orgs": list(orgs),
-        "kinds": list(kinds),
-        "owner": owner or _who(by),
-        "reason": reason,
-        "expires_at": time.time_ns() // 1_000_000 + _span_ms(span),
-        "by": _who(by),
-    }
-    name = _do(load_settings(ctx, data=data, store=store), message)
+    name = _decide(
+        settings,
+        "silence",
+        by,
+        accounts=list(accounts),
+        orgs=list(orgs),
+        kinds=list(kinds),
+        owner=owner or _who(by),
+        reason=reason,
+        expires_at=_now_ms() + _span_ms(span),
+    )
     click.echo(f"silence {name} for {span}; end it with `pulse incidents unsilence {name}`")
 
 
 @incidents.command()
 @click.argument("silence", metavar="ID")
 @_by
-@data_option
-@store_option
-@click.pass_context
-def unsilence(
-    ctx: click.Context, silence: str, by: str | None, data: str | None, store: str | None
-) -> None:
+@with_store
+def unsilence(settings: Settings, silence: str, by: str | None) -> None:
     """End a silence now."""
-    settings = load_settings(ctx, data=data, store=store)
-    _do(settings, {"do": "revoke", "suppression_id": silence, "by": _who(by)})
+    _decide(settings, "revoke", by, suppression_id=silence)
     click.echo(f"silence {silence}: ended")
 
 
 @incidents.command()
-@data_option
-@store_option
+@with_store
 @json_option
-@click.pass_context
-def silences(ctx: click.Context, data: str | None, store: str | None, json_: bool) -> None:
+def silences(settings: Settings, json_: bool) -> None:
     """List the silences in force, and how much each has held back."""
     from streams.cli.incident_rows import silence_lines, silenced
 
-    found = silenced(load_settings(ctx, data=data, store=store), time.time_ns() // 1_000_000)
-    if json_:
-        click.echo(as_json(found))
-        return
-    for line in silence_lines(found):
-        click.echo(line)
+    found = silenced(settings, _now_ms())
+    tell(found, silence_lines, json_=json_)
 
 
-def _do(settings: Settings, message: dict[str, Any]) -> str:
-    """Done here, or by the worker that owns the data directory."""
+def _decide(settings: Settings, do: str, by: str | None, **what: object) -> str:
+    """What a person decided, on the store or through the worker that owns it; its answer."""
     from streams.alerting.people import People, perform
-    from streams.cli.opening import opened
-    from streams.storage.socket import SOCKET_NAME, do
+    from streams.cli.opening import here_or_by_owner
+    from streams.storage import socket
 
-    if not settings.store and not Path(settings.data).is_dir():
-        raise UsageError(f"{settings.data}: no such data directory")
-    try:
-        with opened(settings, wait=0.5) as store:
-            return perform(People(store, lambda: time.time_ns() // 1_000_000), message)
-    except DataDirectoryLocked:
-        return do(Path(settings.data) / SOCKET_NAME, message)
+    message = {"do": do, "by": _who(by), **what}
+    return here_or_by_owner(
+        settings,
+        lambda store: perform(People(store, _now_ms), message),
+        lambda path: socket.do(path, message),
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _who(by: str | None) -> str:

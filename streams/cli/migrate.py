@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import click
 
-from streams.cli.options import as_json, data_option, json_option, load_settings, store_option
+from streams.cli.options import as_json, json_option, with_store
+from streams.settings import Settings
 
 __all__ = ["migrate"]
 
 
 @click.command()
-@data_option
-@store_option
+@with_store
 @json_option
-@click.pass_context
-def migrate(ctx: click.Context, data: str | None, store: str | None, json_: bool) -> None:
+def migrate(settings: Settings, json_: bool) -> None:
     """Bring the tables of the store up to this version.
 
     Run it again at will: what is done is not done twice. A store that a newer program migrated is
@@ -23,7 +22,6 @@ def migrate(ctx: click.Context, data: str | None, store: str | None, json_: bool
     from streams.cli.opening import opened
     from streams.storage import migrations
 
-    settings = load_settings(ctx, data=data, store=store)
     with opened(settings) as connection:
         done = migrations.migrate(connection, settings.retention_days)
     version = len(migrations.load())

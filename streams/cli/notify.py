@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from streams.cli.options import as_json, data_option, json_option, load_settings, store_option
-from streams.errors import DataDirectoryLocked, UsageError
+from streams.cli.options import as_json, json_option, load_settings, with_store
+from streams.errors import UsageError
+from streams.settings import Settings
 
 if TYPE_CHECKING:
     from streams.policy.routes import Channel
-    from streams.settings import Settings
 
 __all__ = ["notify"]
 
@@ -61,18 +60,13 @@ def test(ctx: click.Context, channel: str, policy: str | None) -> None:
 @notify.command("list")
 @click.option("--failed", is_flag=True, help="Only those that were given up.")
 @click.option("--last", "limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
-@data_option
-@store_option
+@with_store
 @json_option
-@click.pass_context
-def list_(
-    ctx: click.Context, failed: bool, limit: int, data: str | None, store: str | None, json_: bool
-) -> None:
+def list_(settings: Settings, failed: bool, limit: int, json_: bool) -> None:
     """List messages, the newest first: to which channel, and what became of them."""
     from streams.cli.sql import answer
     from streams.storage.base import expand
 
-    settings = load_settings(ctx, data=data, store=store)
     sql = expand(_LIST, {"every": not failed, "limit": limit})
     text = answer(settings, sql, "JSONEachRow").decode("utf-8", "replace")
     found = [json.loads(line) for line in text.splitlines() if line]
@@ -88,20 +82,15 @@ def list_(
 @notify.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--failed", is_flag=True, help="All that were given up.")
-@data_option
-@store_option
-@click.pass_context
-def retry(
-    ctx: click.Context, ids: tuple[str, ...], failed: bool, data: str | None, store: str | None
-) -> None:
+@with_store
+def retry(settings: Settings, ids: tuple[str, ...], failed: bool) -> None:
     """Send messages again that were given up, or that wait for their next try.
 
     A running worker sends them within seconds, otherwise the next one that starts.
     """
     if bool(ids) == failed:
         raise UsageError("expected ids of messages (pulse notify list), or --failed for all")
-    settings = load_settings(ctx, data=data, store=store)
-    count = int(_do(settings, {"do": "retry", "ids": list(ids), "failed": failed}))
+    count = int(_again(settings, list(ids), failed))
     click.echo(f"{count} message{'s' * (count != 1)} due again")
 
 
@@ -121,19 +110,18 @@ def _channel(settings: Settings, name: str) -> Channel:
     raise UsageError(f"{where}: unknown channel {name!r}; {expected}")
 
 
-def _do(settings: Settings, message: dict[str, Any]) -> str:
+def _again(settings: Settings, ids: list[str], failed: bool) -> str:
     """Done here, or by the worker that owns the data directory."""
     from streams.alerting.notify.again import performed
-    from streams.cli.opening import opened
-    from streams.storage.socket import SOCKET_NAME, do
+    from streams.cli.opening import here_or_by_owner
+    from streams.storage import socket
 
-    if not settings.store and not Path(settings.data).is_dir():
-        raise UsageError(f"{settings.data}: no such data directory")
-    try:
-        with opened(settings, wait=0.5) as store:
-            return performed(store, lambda: time.time_ns() // 1_000_000, message)
-    except DataDirectoryLocked:
-        return do(Path(settings.data) / SOCKET_NAME, message)
+    message = {"do": "retry", "ids": ids, "failed": failed}
+    return here_or_by_owner(
+        settings,
+        lambda store: performed(store, lambda: time.time_ns() // 1_000_000, message),
+        lambda path: socket.do(path, message),
+    )
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +29,8 @@ __all__ = [
     "require_broker",
     "speed_factor",
     "store_option",
+    "tell",
+    "with_store",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -64,6 +67,21 @@ def store_option(command: Command) -> Command:
     )(command)
 
 
+def with_store(command: Callable[..., None]) -> Callable[..., None]:
+    """`--data` and `--store`; the command gets the `settings` in force with them in their place."""
+
+    @data_option
+    @store_option
+    @click.pass_context
+    @functools.wraps(command)
+    def called(
+        ctx: click.Context, /, *, data: str | None, store: str | None, **arguments: Any
+    ) -> None:
+        command(settings=load_settings(ctx, data=data, store=store), **arguments)
+
+    return called
+
+
 def broker_option(command: Command) -> Command:
     """`--broker HOST:PORT`."""
     return click.option("--broker", metavar="HOST:PORT,...", help="Kafka to connect to.")(command)
@@ -96,6 +114,15 @@ def speed_factor(speed: str) -> float | None:
 def as_json(value: object) -> str:
     """JSON of rows as they come from the store; times as ISO 8601 in UTC, bytes as text or hex."""
     return json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
+
+
+def tell(found: Any, lines: Callable[[Any], Iterable[str]], *, json_: bool) -> None:
+    """What a command found, as JSON or in lines for people."""
+    if json_:
+        click.echo(as_json(found))
+        return
+    for line in lines(found):
+        click.echo(line)
 
 
 def _plain(value: object) -> object:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from streams.cli.options import as_json, data_option, json_option, load_settings, store_option
+from streams.cli.options import (
+    as_json,
+    data_option,
+    json_option,
+    load_settings,
+    store_option,
+    tell,
+)
 from streams.errors import UsageError
 
 if TYPE_CHECKING:
@@ -131,11 +138,7 @@ def explain(
         if people is None:
             raise UsageError("the store holds no traffic yet: suppose some with --accounts N")
     told = explained(found, all_detectors(), people, today)
-    if json_:
-        click.echo(as_json(told))
-        return
-    for line in lines(told):
-        click.echo(line)
+    tell(told, lines, json_=json_)
 
 
 @policy.command()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
-from streams.errors import DataDirectoryLocked
 from streams.settings import Settings
 
 __all__ = ["record", "send"]
@@ -62,12 +60,12 @@ def _key(content: bytes) -> bytes | None:
 
 def record(settings: Settings, letters: list[str], by: str) -> None:
     """Remember that `letters` were sent again, here or through the owner of the directory."""
-    from streams.cli.opening import opened
+    from streams.cli.opening import here_or_by_owner
     from streams.storage.readers import record_retries
-    from streams.storage.socket import SOCKET_NAME, tell_retried
+    from streams.storage.socket import tell_retried
 
-    try:
-        with opened(settings, wait=0.5) as store:
-            record_retries(store, letters, by)
-    except DataDirectoryLocked:
-        tell_retried(Path(settings.data) / SOCKET_NAME, letters, by)
+    here_or_by_owner(
+        settings,
+        lambda store: record_retries(store, letters, by),
+        lambda path: tell_retried(path, letters, by),
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from streams.cli.options import data_option, load_settings, store_option
+from streams.cli.options import with_store
 from streams.errors import DataDirectoryLocked, StoreUnavailable, UsageError
 from streams.settings import Settings
 
@@ -24,8 +24,7 @@ PATIENCE_S = 10.0
 
 @click.command()
 @click.argument("query", metavar="SQL")
-@data_option
-@store_option
+@with_store
 @click.option(
     "--format",
     "form",
@@ -33,10 +32,7 @@ PATIENCE_S = 10.0
     help="ClickHouse format, for example CSVWithNames, JSONEachRow or PrettyCompact (the default "
     "on a terminal; TabSeparated otherwise).",
 )
-@click.pass_context
-def sql(
-    ctx: click.Context, query: str, data: str | None, store: str | None, form: str | None
-) -> None:
+def sql(settings: Settings, query: str, form: str | None) -> None:
     """Ask the store a read-only question in SQL.
 
     SQL is ClickHouse's; `-` reads it from standard input. Only reading statements run (SELECT,
@@ -44,7 +40,6 @@ def sql(
 
     Example: pulse sql "SELECT account_id, count() FROM events GROUP BY 1 ORDER BY 2 DESC LIMIT 10"
     """
-    settings = load_settings(ctx, data=data, store=store)
     if query == "-":
         query = sys.stdin.read()
     if form is None:
