@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
+
+from detectors.ranges import hold, refuse
 
 __all__ = ["SERIES", "WINDOWS_S", "Parameters"]
 
@@ -47,17 +48,9 @@ class Parameters:
     winsor_margin: Five = (20.0, 30_000.0, 10_000.0, 20.0, 20.0)  # of the series per five minutes
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            zero_too = field.name in _MAY_BE_ZERO
-            for number in value if isinstance(value, tuple) else (value,):
-                if not math.isfinite(number) or number < 0 or (number == 0 and not zero_too):
-                    expected = "a finite number >= 0" if zero_too else "a finite number > 0"
-                    raise ValueError(f"burst {field.name}: expected {expected}, got {value}")
+        hold("burst", self, zero_too=_MAY_BE_ZERO)
         if self.dispersion_limits[0] > self.dispersion_limits[1]:
-            raise ValueError(
-                f"burst dispersion_limits: expected (low, high), got {self.dispersion_limits}"
-            )
+            refuse("burst", self, "dispersion_limits", "(low, high)")
 
     @property
     def record_half_life_h(self) -> float:

@@ -26,7 +26,7 @@ a Random World", 2005, chapter 4.5. Measured by `pulse evaluate`, see docs/detec
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -45,6 +45,7 @@ from detectors.base import (
 from detectors.bisection import LARGEST, smallest
 from detectors.burst_parameters import SERIES, WINDOWS_S
 from detectors.hours import hour_of
+from detectors.ranges import hold
 from detectors.wording import amount, series_name, since, window_name
 
 __all__ = [
@@ -104,13 +105,7 @@ class Parameters:
     decades: float = 6.0  # evidence per tenfold size
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            for number in value if isinstance(value, tuple) else (value,):
-                if not math.isfinite(number) or number <= 0:
-                    raise ValueError(
-                        f"cold_start {field.name}: expected a finite number > 0, got {value}"
-                    )
+        hold(NAME, self)
 
 
 def strata(state: State, now_ms: int, parameters: Parameters) -> IntArray:

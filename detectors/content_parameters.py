@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
-from typing import Final, NoReturn
+from dataclasses import dataclass
+from typing import Final
+
+from detectors.ranges import hold, refuse
 
 __all__ = ["CATEGORIES", "POLICIES", "Parameters"]
 
@@ -51,20 +52,11 @@ class Parameters:
     winsor_margin: float = 0.02  # share: an hour is learned as at most so much above the known
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            for number in value if isinstance(value, tuple) else (value,):
-                if not math.isfinite(number) or number <= 0:
-                    self._refuse(field.name, "a finite number > 0")
-                if field.name in _SHARES and number >= 1:
-                    self._refuse(field.name, "a share below 1")
+        hold("content", self, shares=_SHARES)
         for name, length in (
             ("population_rate", len(CATEGORIES)),
             ("policy_weight", len(POLICIES)),
             ("policy_min_flagged", len(POLICIES)),
         ):
             if len(getattr(self, name)) != length:
-                self._refuse(name, f"{length} numbers")
-
-    def _refuse(self, name: str, expected: str) -> NoReturn:
-        raise ValueError(f"content {name}: expected {expected}, got {getattr(self, name)}")
+                refuse("content", self, name, f"{length} numbers")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
-from typing import Final, NoReturn
+from dataclasses import dataclass
+from typing import Final
+
+from detectors.ranges import hold, refuse
 
 __all__ = ["SHARES", "Parameters"]
 
 SHARES: Final = ("short", "new_template", "concentration")
+_BELOW_ONE: Final = frozenset({"prior_mean", "prior_dispersion", "dispersion_limits"})
+_TO_ONE: Final = frozenset({"winsor_margin", "short_weight"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +36,6 @@ class Parameters:
     short_weight: float = 0.2  # of the evidence when short outputs stand alone, 0..1
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            below = {"prior_mean": 1.0, "prior_dispersion": 1.0, "dispersion_limits": 1.0}
-            highest = {"winsor_margin": 1.0, "short_weight": 1.0}
-            for number in value if isinstance(value, tuple) else (value,):
-                if not math.isfinite(number) or number <= 0:
-                    self._refuse(field.name, "a finite number > 0")
-                if number >= below.get(field.name, math.inf):
-                    self._refuse(field.name, "a share below 1")
-                if number > highest.get(field.name, math.inf):
-                    self._refuse(field.name, "at most 1")
+        hold("low_and_slow", self, shares=_BELOW_ONE, to_one=_TO_ONE)
         if self.dispersion_limits[0] > self.dispersion_limits[1]:
-            self._refuse("dispersion_limits", "(low, high)")
-
-    def _refuse(self, name: str, expected: str) -> NoReturn:
-        raise ValueError(f"low_and_slow {name}: expected {expected}, got {getattr(self, name)}")
+            refuse("low_and_slow", self, "dispersion_limits", "(low, high)")

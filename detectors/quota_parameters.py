@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+
+from detectors.ranges import hold
 
 __all__ = ["Parameters"]
 
@@ -59,9 +60,4 @@ class Parameters:
     adoption: float = 0.25  # share of the history that each further strange hour replaces
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not math.isfinite(value) or value <= 0.0:
-                raise ValueError(f"quota {field.name}: expected a finite number > 0, got {value}")
-            if field.name in _SHARES and value >= 1.0:
-                raise ValueError(f"quota {field.name}: expected a share below 1, got {value}")
+        hold("quota", self, shares=_SHARES)

@@ -19,8 +19,7 @@ DESIGN.md. Measured by `pulse evaluate`, see docs/detectors/ramp.md.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -38,6 +37,7 @@ from detectors.base import (
 from detectors.bisection import LARGEST, smallest
 from detectors.forgetting import decay
 from detectors.hours import hour_of
+from detectors.ranges import hold
 from detectors.wording import amount
 
 __all__ = [
@@ -91,10 +91,7 @@ class Parameters:
     warm_up_h: float = 24.0  # hours since first seen without a verdict
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not math.isfinite(value) or value <= 0:
-                raise ValueError(f"ramp {field.name}: expected a finite number > 0, got {value}")
+        hold(NAME, self)
 
 
 def score(state: State, inputs: Inputs, now_ms: int, parameters: Parameters) -> Evidence:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+
+from detectors.ranges import hold, refuse
 
 __all__ = ["Parameters"]
 
@@ -40,16 +41,6 @@ class Parameters:
     adoption: float = 0.25  # share of the history that each further strange hour replaces
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not math.isfinite(value) or value <= 0.0:
-                raise ValueError(f"shape {field.name}: expected a finite number > 0, got {value}")
-            if field.name in _SHARES and value >= 1.0:
-                raise ValueError(f"shape {field.name}: expected a share below 1, got {value}")
-            if field.name in _WHOLE and value != int(value):
-                raise ValueError(f"shape {field.name}: expected a whole number, got {value}")
+        hold("shape", self, shares=_SHARES, whole=_WHOLE)
         if self.sample_rows > 2048:
-            raise ValueError(
-                f"shape sample_rows: expected at most 2048 rows (kept in every snapshot), "
-                f"got {self.sample_rows}"
-            )
+            refuse("shape", self, "sample_rows", "at most 2048 rows (kept in every snapshot)")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+
+from detectors.ranges import hold, refuse
 
 __all__ = ["Parameters"]
 
@@ -39,16 +40,10 @@ class Parameters:
     adoption: float = 0.25  # share of the profile that each further strange hour replaces
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not math.isfinite(value) or value <= 0.0:
-                raise ValueError(
-                    f"use_case {field.name}: expected a finite number > 0, got {value}"
-                )
-            if field.name in _SHARES and value >= 1.0:
-                raise ValueError(f"use_case {field.name}: expected a share below 1, got {value}")
+        hold("use_case", self, shares=_SHARES)
         if self.cohort_share + self.uniform_share >= 1.0:
-            raise ValueError(
-                "use_case cohort_share: expected a share that leaves some to the account's own "
-                f"profile beside uniform_share {self.uniform_share}, got {self.cohort_share}"
+            expected = (
+                "a share that leaves some to the account's own profile beside uniform_share "
+                f"{self.uniform_share}"
             )
+            refuse("use_case", self, "cohort_share", expected)
