@@ -10,6 +10,7 @@ from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Status, calls, is_open
 from dashboards.live.when import clock
 from dashboards.live.words import behind, chance, count, doubts, duration, window
+from streams.policy.coordination import COORDINATED
 
 __all__ = [
     "Rendered",
@@ -192,7 +193,7 @@ def _doubted(status: Status) -> Html | None:
 def side(status: Status, current: str) -> Html:
     """The places of the console; a figure where something is open."""
     calling = [incident for incident in status["incidents"] if calls(incident)]
-    groups = [incident for incident in calling if incident["kind"] == "coordinated_accounts"]
+    groups = [incident for incident in calling if incident["kind"] == COORDINATED]
 
     def place(page: str, name: str, path: str, *more: Child) -> Html:
         here = "page" if page == current else None

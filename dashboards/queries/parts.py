@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dashboards.model.query import Column, Query
+from streams.policy.coordination import COORDINATED
 
 __all__ = [
     "COHORT",
@@ -22,7 +23,7 @@ __all__ = [
 
 #: Whether the incident `i` is what a member of an open cluster does, and no worse than the cluster:
 #: then it is a part of the cluster's incident and calls for nobody by itself.
-GROUPED = """i.kind != 'coordinated_accounts' AND (i.account_id, i.severity = 'high') IN (
+GROUPED = f"""i.kind != '{COORDINATED}' AND (i.account_id, i.severity = 'high') IN (
             SELECT m.account_id, arrayJoin(if(c.severity = 'high', [0, 1], [0]))
             FROM cluster_members AS m INNER JOIN clusters AS c ON c.cluster_id = m.cluster_id
             WHERE c.state = 'open' AND c.incident_id != '' AND m.left_at IS NULL)"""
