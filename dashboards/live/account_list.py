@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlencode
 
+from dashboards.live.lists import address, page_of, text_of
 from dashboards.live.model import Row
 from dashboards.live.read import Reader
 from dashboards.live.series import MINUTE, Point, runs_outside, usual
@@ -39,8 +39,6 @@ _BY: Final = {
 _HOUR: Final = 60 * MINUTE
 _DAY: Final = 24 * _HOUR
 _BUCKETS: Final = 40  # of a small chart, about
-_LONGEST: Final = 256
-_MOST_PAGES: Final = 100_000
 
 # From the parts of the roll-up, not from its view: sums of sums are the same, and cheaper.
 _BUSIEST: Final = """
@@ -100,8 +98,7 @@ class Asked:
             "p": self.page if self.page > 1 else "",
             **changes,
         }
-        carried = urlencode({name: value for name, value in values.items() if value})
-        return "/accounts" + (f"?{carried}" if carried else "")
+        return address("/accounts", values)
 
     @property
     def span(self) -> str:
@@ -146,17 +143,13 @@ class Past:
 
 def asked(query: Mapping[str, str]) -> Asked:
     """From the address; nonsense means what is shown first."""
-
-    def value(name: str) -> str:
-        return query.get(name, "").strip()[:_LONGEST]
-
-    last, order, page = value("last"), value("order"), value("p")
+    last, order = text_of(query, "last"), text_of(query, "order")
     return Asked(
-        text=value("q"),
-        org=value("org"),
+        text=text_of(query, "q"),
+        org=text_of(query, "org"),
         last=last if last == ANY or length_ms(last) else "",
         order=order if order in _BY else "requests",
-        page=min(max(int(page), 1), _MOST_PAGES) if page.isascii() and page.isdigit() else 1,
+        page=page_of(query),
     )
 
 

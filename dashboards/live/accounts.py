@@ -9,6 +9,7 @@ from dashboards.live.account_list import ANY, ORDERS, PAGE, Asked, Found, asked,
 from dashboards.live.against import blind
 from dashboards.live.chart import Plot, spark
 from dashboards.live.html import Child, Html, tag
+from dashboards.live.lists import beyond, form, pager, search
 from dashboards.live.model import Row, Status
 from dashboards.live.parts import (
     Rendered,
@@ -17,7 +18,6 @@ from dashboards.live.parts import (
     choice,
     incident_path,
     live_line,
-    pages,
     table,
 )
 from dashboards.live.read import Reader
@@ -77,43 +77,29 @@ def _detail(what: Asked) -> str:
 
 
 def _form(what: Asked) -> Html:
-    """Without script: what is chosen goes into the address."""
     ranges = [
         ("", "last hour; a search: any time"),
         *((short, f"last {words}") for short, words in RANGES),
         (ANY, "any time"),
     ]
-    text = tag(
-        "input",
-        type="search",
-        name="q",
-        value=what.text,
-        placeholder="part of its name",
-        maxlength=256,
-        size=18,
-        data_search=True,
-    )
     org = tag("input", name="org", value=what.org, placeholder="all", maxlength=256, size=14)
-    parts: list[Child] = [
-        tag("label", "Account ", text),
+    fields: list[Child] = [
+        search("Account", what.text, "part of its name"),
         tag("label", "Organisation ", org),
         choice("Range", "last", ranges, what.last),
         choice("First", "order", ORDERS, what.order),
-        tag("button", "Show", class_="button", type="submit"),
-        tag("a", "Clear", href="/accounts") if what.text or what.org else None,
     ]
-    return tag("form", parts, method="get", action="/accounts", class_="choices", role="search")
+    return form("/accounts", fields, "/accounts" if what.text or what.org else None)
 
 
 def _list(status: Status, what: Asked, found: Found) -> Html:
     if not found.rows:
         return card("Accounts", *_nothing(what), key="accounts")
     rows = [_row(status, found, row) for row in found.rows]
-    shown = (what.page - 1) * PAGE + 1, len(rows), found.number
     return card(
         "Accounts",
         table(_HEAD, rows, text=2),
-        pages(shown, PAGE, lambda page: what.address(p=page if page > 1 else "")),
+        pager(what.page, PAGE, len(rows), found.number, what.address),
         key="accounts",
     )
 
@@ -160,8 +146,7 @@ def _nothing(what: Asked) -> list[Child]:
     )
     parts: list[Child] = [tag("p", would, class_="muted empty")]
     if what.page > 1:
-        first = tag("a", "the first page", href=what.address(p=""))
-        return [tag("p", f"There is no page {what.page}: see ", first, ".", class_="muted")]
+        return [beyond(what.page, what.address)]
     if what.span != ANY:
         longer = tag("a", "Look at any time", href=what.address(last=ANY, p=""))
         parts.append(tag("p", longer, " instead.", class_="muted"))

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlencode
 
+from dashboards.live.lists import address, page_of, text_of
 from dashboards.live.model import Row
 from dashboards.live.read import Reader
 from dashboards.live.viewed import length_ms
@@ -34,8 +34,6 @@ _INSIDE: Final = {
     "unresolved": ("open", "acknowledged"),
     "any": ("open", "acknowledged", "grouped", "resolved"),
 }
-_LONGEST: Final = 256
-_MOST_PAGES: Final = 100_000
 
 # What a person decided counts until a person takes it back. What members of a cluster with an open
 # incident do is a part of that one, as on the first page.
@@ -105,8 +103,7 @@ class Asked:
             "p": self.page if self.page > 1 else "",
             **changes,
         }
-        carried = urlencode({name: value for name, value in values.items() if value})
-        return "/incidents" + (f"?{carried}" if carried else "")
+        return address("/incidents", values)
 
     @property
     def narrowed(self) -> bool:
@@ -131,19 +128,15 @@ class Found:
 
 def asked(query: Mapping[str, str]) -> Asked:
     """From the address; nonsense means what is shown first."""
-
-    def value(name: str) -> str:
-        return query.get(name, "").strip()[:_LONGEST]
-
-    state, last, page = value("state"), value("last"), value("p")
+    state, last = text_of(query, "state"), text_of(query, "last")
     return Asked(
         state=state if state in dict(STATES) else "unresolved",
-        severity=value("severity"),
-        kind=value("kind"),
-        org=value("org"),
-        text=value("q"),
+        severity=text_of(query, "severity"),
+        kind=text_of(query, "kind"),
+        org=text_of(query, "org"),
+        text=text_of(query, "q"),
         last=last if length_ms(last) else "",
-        page=min(max(int(page), 1), _MOST_PAGES) if page.isascii() and page.isdigit() else 1,
+        page=page_of(query),
     )
 
 

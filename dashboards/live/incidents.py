@@ -8,8 +8,9 @@ from typing import cast
 from dashboards.live.against import span
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.incident_list import PAGE, STATES, Asked, Found, asked, find
+from dashboards.live.lists import beyond, form, pager, search
 from dashboards.live.model import Incident, Row, Status, is_open
-from dashboards.live.parts import Rendered, card, choice, kind_name, live_line, pages
+from dashboards.live.parts import Rendered, card, choice, kind_name, live_line
 from dashboards.live.read import Reader
 from dashboards.live.rows import LEAST, incident_row
 from dashboards.live.viewed import RANGES
@@ -94,35 +95,21 @@ def _states(what: Asked, found: Found) -> Html:
 
 
 def _form(what: Asked, found: Found) -> Html:
-    """Without script: what is chosen goes into the address."""
-
     severities = [("", "any"), *((one, one) for one in found.severities)]
     kinds = [("", "any"), *((one, kind_name(one)) for one in found.kinds)]
     ranges = [("", "any time"), *((short, f"last {words}") for short, words in RANGES)]
     orgs = [tag("option", value=one) for one in found.orgs]
-    text = tag(
-        "input",
-        type="search",
-        name="q",
-        value=what.text,
-        placeholder="account or words",
-        maxlength=256,
-        size=18,
-        data_search=True,
-    )
     org = tag("input", name="org", value=what.org, list="orgs", placeholder="all", size=12)
-    parts: list[Child] = [
-        tag("label", "Search ", text),
+    fields: list[Child] = [
+        search("Search", what.text, "account or words"),
         choice("Severity", "severity", severities, what.severity),
         choice("Kind", "kind", kinds, what.kind),
         tag("label", "Organisation ", org, tag("datalist", orgs, id="orgs")),
         choice("Since", "last", ranges, what.last),
-        tag("button", "Show", class_="button", type="submit"),
-        tag("a", "Clear", href=Asked(state=what.state).address()) if what.narrowed else None,
     ]
-    if what.state != "unresolved":
-        parts.append(tag("input", type="hidden", name="state", value=what.state))
-    return tag("form", parts, method="get", action="/incidents", class_="choices", role="search")
+    clear = Asked(state=what.state).address() if what.narrowed else None
+    state = tag("input", type="hidden", name="state", value=what.state)
+    return form("/incidents", fields, clear, state if what.state != "unresolved" else None)
 
 
 def _list(status: Status, what: Asked, found: Found, minutes: Sequence[Row], number: int) -> Html:
@@ -134,19 +121,17 @@ def _list(status: Status, what: Asked, found: Found, minutes: Sequence[Row], num
         )
         for row in found.rows
     ]
-    shown = (what.page - 1) * PAGE + 1, len(lines), number
     return card(
         "Incidents",
         tag("ol", lines, class_="incidents"),
-        pages(shown, PAGE, lambda page: what.address(p=page if page > 1 else "")),
+        pager(what.page, PAGE, len(lines), number, what.address),
         key="incidents",
     )
 
 
 def _nothing(what: Asked, found: Found, number: int) -> list[Child]:
     if number:  # beyond the last page
-        first = tag("a", "the first page", href=what.address(p=""))
-        return [tag("p", f"There is no page {what.page}: see ", first, ".", class_="muted")]
+        return [beyond(what.page, what.address)]
     parts: list[Child] = []
     elsewhere = [
         tag("li", tag("a", f"{count(found.number(state))} {words}", href=what.address(state=state)))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Status, calls, is_open
 from dashboards.live.when import clock
-from dashboards.live.words import behind, chance, count, doubts, duration, window
+from dashboards.live.words import behind, chance, doubts, duration, window
 from streams.policy.coordination import COORDINATED
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "live_line",
     "metric_name",
     "named",
-    "pages",
     "severity",
     "side",
     "state_line",
@@ -132,25 +131,6 @@ def choice(name: str, field: str, values: Sequence[tuple[str, str]], chosen: str
     listed = [*values] if chosen in dict(values) else [*values, (chosen, chosen)]
     options = [tag("option", words, value=v, selected=v == chosen) for v, words in listed]
     return tag("label", f"{name} ", tag("select", options, name=field))
-
-
-def pages(shown: tuple[int, int, int], size: int, path: Callable[[int], str]) -> Html | None:
-    """The way to the pages before and after; `shown` is the first line's number, how many stand
-    here, and how many there are."""
-    first, here, whole = shown
-    if whole <= size:
-        return None
-    page = (first - 1) // size + 1
-    before = tag("a", "Previous", href=path(page - 1), rel="prev", class_="button")
-    after = tag("a", "Next", href=path(page + 1), rel="next", class_="button")
-    return tag(
-        "nav",
-        tag("span", f"{count(first)} to {count(first + here - 1)} of {count(whole)}"),
-        before if page > 1 else None,
-        after if first + here <= whole else None,
-        class_="pager",
-        aria_label="Pages",
-    )
 
 
 def frame(status: Status, page: Rendered, *, place: str, view: str) -> Html:
