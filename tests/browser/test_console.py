@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from dashboards.live.server import PageThread, start_page_thread
 from streams.alerting.people import People, perform
 from streams.storage.readers import EmbeddedReader
-from tests.browser.driver import Browser, missing
+from tests.browser.driver import Browser
 from tests.browser.ring import CLUSTER, SENTENCE, store_ring
 from tests.browser.scene import Scene
 from tests.support.board_store import fill
@@ -38,11 +37,6 @@ DRAWN = "return [...document.querySelectorAll('[data-figure]')].map((e) => e.dat
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    reason = missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
     made = Scene(tmp_path_factory.mktemp("console") / "data")
     fill(made.store)
     store_ring(made.store, made.now)
@@ -69,13 +63,6 @@ def page(scene: Scene) -> Iterator[PageThread]:
         served = start_page_thread("127.0.0.1", 0, scene.status, scene.query, act, "", ask)
         yield served
         served.stop()
-
-
-@pytest.fixture(scope="module")
-def light(scene: Scene) -> Iterator[Browser]:
-    opened = Browser()
-    yield opened
-    opened.close()
 
 
 def drawn(browser: Browser) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from dashboards.live.server import PageThread, start_page_thread
 from tests.browser.contrast import CONTRAST, READABLE
-from tests.browser.driver import Browser, missing
+from tests.browser.driver import Browser
 from tests.browser.scene import BURST, SCRIPT, Scene
 from tests.browser.test_page import live
 
@@ -36,11 +35,6 @@ INSERT INTO incident_actions VALUES
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    reason = missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
     made = Scene(tmp_path_factory.mktemp("lists"))
     made.store.command(_RESOLVED)
     made.store.command(_SAID)
@@ -54,20 +48,6 @@ def page(scene: Scene) -> Iterator[PageThread]:
     served = start_page_thread("127.0.0.1", 0, scene.status, scene.query)
     yield served
     served.stop()
-
-
-@pytest.fixture(scope="module")
-def _browser(scene: Scene) -> Iterator[Browser]:
-    opened = Browser()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def browser(_browser: Browser) -> Browser:
-    _browser.size(1440, 900)
-    _browser.complaints()
-    return _browser
 
 
 def path(browser: Browser) -> str:

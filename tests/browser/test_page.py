@@ -5,7 +5,6 @@ Screenshots of every state are left in artifacts/ to be looked at.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from dashboards.live.server import PageThread, start_page_thread
 from tests.browser.contrast import CONTRAST, READABLE
-from tests.browser.driver import Browser, missing
+from tests.browser.driver import Browser
 from tests.browser.scene import BURST, RIGHT_TO_LEFT, SCRIPT, Scene
 
 pytestmark = pytest.mark.browser
@@ -28,17 +27,8 @@ PAGES = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _chromium() -> None:
-    reason = missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
-
-
 @pytest.fixture(scope="module")
-def _day(_chromium: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def _day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     scene = Scene(tmp_path_factory.mktemp("store"))
     yield scene
     scene.close()
@@ -58,24 +48,10 @@ def page(scene: Scene) -> Iterator[PageThread]:
 
 
 @pytest.fixture(scope="module")
-def light(_chromium: None) -> Iterator[Browser]:
-    browser = Browser()
-    yield browser
-    browser.close()
-
-
-@pytest.fixture(scope="module")
-def dark(_chromium: None) -> Iterator[Browser]:
+def dark() -> Iterator[Browser]:
     browser = Browser(dark=True)
     yield browser
     browser.close()
-
-
-@pytest.fixture
-def browser(light: Browser) -> Browser:
-    light.size(1440, 900)
-    light.complaints()
-    return light
 
 
 def live(browser: Browser) -> None:

@@ -31,11 +31,15 @@ def _told_to_stop(worker: WorkerProcess) -> float:
     return seconds
 
 
+def _away(end: Callable[[], object], back: Callable[[], object], pause: float) -> None:
+    end()
+    time.sleep(pause)
+    back()
+
+
 def kill_worker(stage: Stage, rng: random.Random) -> str:
     name, pause = _some_worker(stage, rng), rng.uniform(0.0, 2.0)
-    stage.worker(name).kill()
-    time.sleep(pause)
-    stage.worker(name).start()
+    _away(stage.worker(name).kill, stage.worker(name).start, pause)
     return f"kill -9 of {name}, back after {pause:.1f} s"
 
 
@@ -89,25 +93,19 @@ def rebalance(stage: Stage, rng: random.Random) -> str:
 
 def stop_broker(stage: Stage, rng: random.Random) -> str:
     pause = rng.uniform(0.5, 4.0)
-    stage.broker.stop()
-    time.sleep(pause)
-    stage.broker.start()
+    _away(stage.broker.stop, stage.broker.start, pause)
     return f"broker stopped, back after {pause:.1f} s"
 
 
 def kill_broker(stage: Stage, rng: random.Random) -> str:
     pause = rng.uniform(0.0, 3.0)
-    stage.broker.kill()
-    time.sleep(pause)
-    stage.broker.start()
+    _away(stage.broker.kill, stage.broker.start, pause)
     return f"kill -9 of the broker, back after {pause:.1f} s"
 
 
 def kill_store(stage: Stage, rng: random.Random) -> str:
     pause = rng.uniform(0.0, 2.0)
-    stage.server.kill()
-    time.sleep(pause)
-    stage.server.start()
+    _away(stage.server.kill, stage.server.start, pause)
     return f"kill -9 of the store, back after {pause:.1f} s"
 
 

@@ -6,7 +6,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,18 @@ def posted(store: Any, folder: Path, web: Hook) -> Desk:
     return made
 
 
+@contextmanager
+def held(store: Any, folder: Path) -> Iterator[tuple[Gate, Hook, Desk]]:
+    """One message has reached the receiver, who does not answer before the gate is opened."""
+    gate = Gate()
+    with hook(gate.answer) as web:
+        at = posted(store, folder, web)
+        at.put(incident("a"))
+        at.notifier.step()
+        assert gate.reached.wait(30)
+        yield gate, web, at
+
+
 def until_state(store: Store, state: str, work: Callable[[], None]) -> None:
     """Work until the one message is in this state."""
 
@@ -77,12 +90,7 @@ def test_a_message_goes_by_the_courier_whose_command_line_tells_no_secret(
 def test_a_worker_that_is_gone_before_the_answer_repeats_nothing(
     store: Store, tmp_path: Path
 ) -> None:
-    gate = Gate()
-    with hook(gate.answer) as web:
-        at = posted(store, tmp_path, web)
-        at.put(incident("a"))
-        at.notifier.step()
-        assert gate.reached.wait(30)
+    with held(store, tmp_path) as (gate, web, at):
         at.notifier.finish(0)  # as far as its courier can tell, the worker is dead
         after = posted(store, tmp_path, web)
         after.now += 60_000
@@ -98,12 +106,7 @@ def test_a_worker_that_is_gone_before_the_answer_repeats_nothing(
 def test_a_courier_killed_on_the_way_is_replaced_and_the_message_says_it_may_be_a_repeat(
     store: Store, tmp_path: Path
 ) -> None:
-    gate = Gate()
-    with hook(gate.answer) as web:
-        at = posted(store, tmp_path, web)
-        at.put(incident("a"))
-        at.notifier.step()
-        assert gate.reached.wait(30)
+    with held(store, tmp_path) as (gate, web, at):
         courier().kill()
         until_state(store, "due", at.notifier.record)
         gate.opened.set()
@@ -121,13 +124,8 @@ def test_a_courier_killed_on_the_way_is_replaced_and_the_message_says_it_may_be_
 def test_with_both_killed_the_next_one_sends_again_and_says_so(
     store: Store, tmp_path: Path
 ) -> None:
-    gate = Gate()
-    with hook(gate.answer) as web:
-        dying = Shaky(store)
-        at = posted(dying, tmp_path, web)
-        at.put(incident("a"))
-        at.notifier.step()
-        assert gate.reached.wait(30)
+    dying = Shaky(store)
+    with held(dying, tmp_path) as (gate, web, _):
         dying.down = True
         courier().kill()
         assert list((tmp_path / "out").glob("courier-*/*.json")), "its note remains"
@@ -143,12 +141,7 @@ def test_with_both_killed_the_next_one_sends_again_and_says_so(
 
 
 def test_signals_for_the_group_do_not_cut_a_delivery_short(store: Store, tmp_path: Path) -> None:
-    gate = Gate()
-    with hook(gate.answer) as web:
-        at = posted(store, tmp_path, web)
-        at.put(incident("a"))
-        at.notifier.step()
-        assert gate.reached.wait(30)
+    with held(store, tmp_path) as (gate, _, at):
         process = courier()
         for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(process.pid, one)
