@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboards.live.html import Html, tag
+from dashboards.live.html import Html
 from dashboards.live.model import Incident, Row
-from dashboards.live.parts import card
-from dashboards.live.when import clock
+from dashboards.live.parts import card, timeline
 from dashboards.live.words import count
 
 __all__ = ["DETECTOR", "happened", "in_short"]
@@ -34,11 +33,8 @@ def happened(changes: Sequence[Row]) -> Html | None:
     ]
     if not lines:
         return None
-    items = [
-        tag("li", tag("p", clock(at, seconds=True), class_="muted"), tag("p", text))
-        for at, text in sorted(lines, key=lambda line: line[0])
-    ]
-    return card("What happened", tag("ol", items, class_="timeline"), key="happened")
+    told = timeline(sorted(lines, key=lambda line: line[0]))
+    return card("What happened", told, key="happened")
 
 
 def _who(accounts: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from dashboards.live.parts import (
     named,
     state_line,
     table,
+    timeline,
 )
 from dashboards.live.people import actions, messages, said
 from dashboards.live.read import Reader
@@ -152,11 +153,8 @@ def _happened(incident: Incident, row: Row | None, findings: Sequence[Row]) -> H
     else:
         ended = row["resolved_at"] if row and row["resolved_at"] else incident["last_seen_at"]
         steps.append((ended, "Resolved: nothing unusual for long enough"))
-    items = [
-        tag("li", tag("p", clock(at, seconds=True), class_="muted"), tag("p", text))
-        for at, text in sorted(steps, key=lambda step: step[0])
-    ]
-    return card("What happened", tag("ol", items, class_="timeline"), key="happened")
+    told = timeline(sorted(steps, key=lambda step: step[0]))
+    return card("What happened", told, key="happened")
 
 
 def _peak(incident: Incident, findings: Sequence[Row]) -> Row:

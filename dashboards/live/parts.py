@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -29,6 +29,7 @@ __all__ = [
     "side",
     "state_line",
     "table",
+    "timeline",
 ]
 
 _LEVELS = {"critical": "high", "high": "high", "medium": "medium", "warning": "medium"}
@@ -124,6 +125,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Child]], *, text: int = 1
     body = [tag("tr", [cell("td", index, c) for index, c in enumerate(row)]) for row in rows]
     whole = tag("table", tag("thead", header), tag("tbody", body))
     return tag("div", whole, class_="scroll", tabindex=0, role="group", aria_label="Table")
+
+
+def timeline(steps: Iterable[tuple[int, Child]]) -> Html:
+    """Moments (epoch ms) and what happened at each, in the order given."""
+    items = [
+        tag("li", tag("p", clock(at, seconds=True), class_="muted"), tag("p", what))
+        for at, what in steps
+    ]
+    return tag("ol", items, class_="timeline")
 
 
 def choice(name: str, field: str, values: Sequence[tuple[str, str]], chosen: str) -> Html:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.model import Incident, Row
-from dashboards.live.parts import card, kind_name
+from dashboards.live.parts import card, kind_name, timeline
 from dashboards.live.sessions import PLACE_OF_NAME, PLACE_OF_WORD, WORD
-from dashboards.live.when import clock
 
 __all__ = ["SPANS", "actions", "messages", "said"]
 
@@ -104,45 +103,37 @@ def said(rows: Sequence[Row], row: Row | None) -> Html | None:
     """What people did, newest last."""
     if not rows and not (row and row["label"]):
         return None
-    items = [
-        tag(
-            "li",
-            tag("p", clock(one["at"], seconds=True), class_="muted"),
-            tag(
-                "p",
-                tag("bdi", one["by"]),
-                f" {one['action']}",
-                [" to ", tag("bdi", one["owner"])] if one["owner"] else None,
-                [": ", tag("bdi", one["note"])] if one["note"] else None,
-            ),
-        )
-        for one in rows
-    ]
+    steps = [(one["at"], _deed(one)) for one in rows]
     label = None
     if row and row["label"]:
         label = tag(
             "p", "Labelled ", tag("strong", row["label"]), " by ", tag("bdi", row["labelled_by"])
         )
-    return card("What people did", tag("ol", items, class_="timeline"), label, key="said")
+    return card("What people did", timeline(steps), label, key="said")
+
+
+def _deed(one: Row) -> Child:
+    return [
+        tag("bdi", one["by"]),
+        f" {one['action']}",
+        [" to ", tag("bdi", one["owner"])] if one["owner"] else None,
+        [": ", tag("bdi", one["note"])] if one["note"] else None,
+    ]
 
 
 def messages(rows: Sequence[Row]) -> Html | None:
     """Who was told, and whether it arrived."""
     if not rows:
         return None
-    items = [
-        tag(
-            "li",
-            tag("p", clock(one["made_at"], seconds=True), class_="muted"),
-            tag(
-                "p",
-                f"{kind_name(one['event'])} → ",
-                tag("bdi", one["channel"]),
-                ": ",
-                tag("span", one["state"], class_="outside" if one["state"] == "failed" else None),
-                f" ({one['error']})" if one["error"] else "",
-            ),
-        )
-        for one in rows
+    steps = [(one["made_at"], _message(one)) for one in rows]
+    return card("Who was told", timeline(steps), key="told")
+
+
+def _message(one: Row) -> Child:
+    return [
+        f"{kind_name(one['event'])} → ",
+        tag("bdi", one["channel"]),
+        ": ",
+        tag("span", one["state"], class_="outside" if one["state"] == "failed" else None),
+        f" ({one['error']})" if one["error"] else "",
     ]
-    return card("Who was told", tag("ol", items, class_="timeline"), key="told")
