@@ -17,6 +17,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from streams.storage.base import Store
+from streams.storage.generations import drop_older
 
 __all__ = ["Snapshot", "latest", "load", "save"]
 
@@ -112,22 +113,9 @@ def save(
         "taken_at": pa.array([now_ms], pa.int64()).cast(_TIME),
     }
     store.insert("coordination_snapshots", pa.table(summary))
-    _drop_older(store, partition, generation)
+    drop_older(store, "coordination_state", "signals_partition", partition, generation)
     kinds = {name: (array.dtype, array.shape) for name, array in arrays.items()}
     return Snapshot(generation, since, slot, kinds)
-
-
-def _drop_older(store: Store, partition: int, generation: int) -> None:
-    older = store.query(
-        "SELECT DISTINCT generation FROM coordination_state "
-        "WHERE signals_partition = {partition} AND generation < {generation}",
-        {"partition": partition, "generation": generation},
-    )
-    for row in older.to_pylist():
-        store.command(
-            "ALTER TABLE coordination_state DROP PARTITION ({partition}, {generation})",
-            {"partition": partition, "generation": row["generation"]},
-        )
 
 
 def _type(described: Any) -> np.dtype[Any]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from streams.features import windows
 from streams.features.fold import Fold
 from streams.storage.base import Store
+from streams.storage.generations import drop_older
 
 __all__ = ["Snapshot", "latest", "load", "save"]
 
@@ -107,22 +108,8 @@ def save(
     store.insert("fold_snapshots", _summary(fold, partition, snapshot, now_ms))
     accounts.dirty[:used] = False
     if full:
-        _drop_older(store, partition, snapshot.generation)
+        drop_older(store, "account_state", "kafka_partition", partition, snapshot.generation)
     return snapshot
-
-
-def _drop_older(store: Store, partition: int, generation: int) -> None:
-    """Generations before this one, those included that a dying worker left unfinished."""
-    older = store.query(
-        "SELECT DISTINCT generation FROM account_state "
-        "WHERE kafka_partition = {partition} AND generation < {generation}",
-        {"partition": partition, "generation": generation},
-    )
-    for row in older.to_pylist():
-        store.command(
-            "ALTER TABLE account_state DROP PARTITION ({partition}, {generation})",
-            {"partition": partition, "generation": row["generation"]},
-        )
 
 
 def _summary(fold: Fold, partition: int, snapshot: Snapshot, now_ms: int) -> pa.Table:

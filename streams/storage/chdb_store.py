@@ -31,7 +31,7 @@ from chdb.session import Session
 
 from streams.errors import DataDirectoryLocked, StoreError, StoreUnavailable
 from streams.storage.base import MAX_INSERT_ROWS, Parameters, expand
-from streams.storage.columns import checked, quoted, readable, small_dictionaries
+from streams.storage.columns import checked, described, quoted, readable, small_dictionaries
 from streams.storage.failures import failure
 
 __all__ = ["INSERT_SETTINGS", "ChdbStore"]
@@ -142,9 +142,7 @@ class ChdbStore:
     def _table_columns(self, table: str) -> dict[str, str]:
         columns = self._columns.get(table)
         if columns is None:
-            rows = self.query(f"DESCRIBE TABLE {quoted(table)}")
-            columns = dict(zip(rows["name"].to_pylist(), rows["type"].to_pylist(), strict=True))
-            self._columns[table] = columns
+            columns = self._columns[table] = described(self.query, table)
         return columns
 
     def _with_times(self, rows: pa.Table, sql: str, parameters: Parameters | None) -> pa.Table:

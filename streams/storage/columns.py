@@ -17,6 +17,7 @@ from streams.errors import StoreError
 __all__ = [
     "BINARY_COLUMNS",
     "checked",
+    "described",
     "map_parts",
     "quoted",
     "readable",
@@ -41,6 +42,12 @@ def quoted(table: str) -> str:
     if not _TABLE.fullmatch(table):
         raise StoreError(f"{table!r} is not a table name")
     return ".".join(f"`{part}`" for part in table.split("."))
+
+
+def described(query: Callable[[str], pa.Table], table: str) -> dict[str, str]:
+    """The types of a table's columns by name, as `query` tells them."""
+    rows = query(f"DESCRIBE TABLE {quoted(table)}")
+    return dict(zip(rows["name"].to_pylist(), rows["type"].to_pylist(), strict=True))
 
 
 def unwrapped(kind: str) -> tuple[str, bool]:

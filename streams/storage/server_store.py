@@ -29,7 +29,7 @@ from clickhouse_driver.writer import write_binary_str
 
 from streams.errors import StoreError, StoreUnavailable, UsageError
 from streams.storage.base import MAX_INSERT_ROWS, Parameters, expand
-from streams.storage.columns import checked, quoted, readable
+from streams.storage.columns import checked, described, quoted, readable
 from streams.storage.failures import failure
 from streams.storage.native import REVISION, decode_column, encode_block
 
@@ -177,9 +177,7 @@ class ServerStore:
     def _table_columns(self, table: str) -> dict[str, str]:
         columns = self._columns.get(table)
         if columns is None:
-            rows = self.query(f"DESCRIBE TABLE {quoted(table)}")
-            columns = dict(zip(rows["name"].to_pylist(), rows["type"].to_pylist(), strict=True))
-            self._columns[table] = columns
+            columns = self._columns[table] = described(self.query, table)
         return columns
 
     def _is_closed(self) -> StoreError:
