@@ -12,10 +12,10 @@ from streams.ingest.partition import Partition
 from streams.policy.watch import PolicyFile
 from streams.scoring.activity import USUAL
 from streams.storage.chdb_store import ChdbStore
-from streams.storage.migrations import migrate
 from tests.support.bursts import END, burst_stream, heartbeat
 from tests.support.partitions import context, feed
 from tests.support.states import fold_state
+from tests.support.stores import fresh_store
 
 NAMES = [f"acct-{n}" for n in range(5)]
 TODAY = date(2026, 1, 1)
@@ -25,12 +25,8 @@ STRICT = "[budget]\nhigh = 0.001\nmedium = 0.001\ncold_high = 0.001\ncold_medium
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ChdbStore]:
-    opened = ChdbStore(tmp_path / "store")
-    try:
-        migrate(opened)
+    with fresh_store(tmp_path / "store") as opened:
         yield opened
-    finally:
-        opened.close()
 
 
 def rewrite(file: Path, policy: PolicyFile, text: str) -> None:

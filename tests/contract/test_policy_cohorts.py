@@ -12,10 +12,10 @@ import pytest
 from streams.ingest.partition import Partition
 from streams.policy.load import parse
 from streams.storage.chdb_store import ChdbStore
-from streams.storage.migrations import migrate
 from tests.support.bursts import HOUR, START, heartbeat, quiet
 from tests.support.folding import encoded, policy
 from tests.support.partitions import context, feed
+from tests.support.stores import fresh_store
 
 SELLERS = [f"sell-{n}" for n in range(4)]
 CODERS = [f"code-{n}" for n in range(4)]
@@ -28,12 +28,8 @@ COHORTS = parse(
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ChdbStore]:
-    opened = ChdbStore(tmp_path / "store")
-    try:
-        migrate(opened)
+    with fresh_store(tmp_path / "store") as opened:
         yield opened
-    finally:
-        opened.close()
 
 
 def traffic(hours: float, use_cases: tuple[str, str], label: str) -> list[dict[str, Any]]:

@@ -11,22 +11,18 @@ import pytest
 
 from streams.ingest.partition import Partition
 from streams.storage.chdb_store import ChdbStore
-from streams.storage.migrations import migrate
 from tests.support.bursts import END, HOUR, START, burst_stream, heartbeat, quiet
 from tests.support.folding import encoded
 from tests.support.partitions import context, feed, tables
+from tests.support.stores import fresh_store
 
 LATENESS = 2000
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ChdbStore]:
-    opened = ChdbStore(tmp_path / "store")
-    try:
-        migrate(opened)
+    with fresh_store(tmp_path / "store") as opened:
         yield opened
-    finally:
-        opened.close()
 
 
 def snapshot_at(part: Partition, tick: int, offset: int) -> None:

@@ -10,21 +10,14 @@ import pytest
 
 from streams.errors import BadInput, UsageError
 from streams.lab.coordination import nulls, requests, sharing
-from streams.lab.coordination.events import DAY_MS, HOUR_MS, Events, actions, joined, words
+from streams.lab.coordination.events import DAY_MS, HOUR_MS, Events, actions, joined
 from streams.lab.coordination.method import judged
 from streams.lab.coordination.negatives import api_negatives, file_negatives
 from streams.lab.coordination.scene import Background, Scene, staged
 from streams.lab.coordination.shapes import SHAPES, STRENGTHS, Plan, Shape, posted
+from tests.support.shares import START, shares
 
 SHAPE = {shape.name: shape for shape in SHAPES}
-START = 1_700_006_400_000
-
-
-def shares(*rows: tuple[int, int, float]) -> Events:
-    """Of (account, object, seconds)."""
-    account, item, seconds = (np.array(column) for column in zip(*rows, strict=True))
-    time_ms = START + (seconds * 1000).astype(np.int64)
-    return Events(account.astype(np.int64), time_ms, words(1, item)[:, None]).ordered()
 
 
 @pytest.fixture(scope="module")

@@ -13,18 +13,9 @@ from sklearn.metrics.pairwise import cosine_similarity
 from streams.lab.coordination import measures, sharing
 from streams.lab.coordination.candidates import candidates
 from streams.lab.coordination.cosharing import shared_within
-from streams.lab.coordination.events import Events, words
 from streams.lab.coordination.scene import Background, staged
 from streams.lab.coordination.similarity import network
-
-START = 1_700_006_400_000
-
-
-def shares(*rows: tuple[int, int, float]) -> Events:
-    """Of (account, object, seconds)."""
-    account, item, seconds = (np.array(column) for column in zip(*rows, strict=True))
-    time_ms = START + (seconds * 1000).astype(np.int64)
-    return Events(account.astype(np.int64), time_ms, words(1, item)[:, None]).ordered()
+from tests.support.shares import shares
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,11 +16,11 @@ from streams.ingest.partition import Partition
 from streams.ingest.recovery import register_stream
 from streams.ingest.times import TimeRules
 from streams.storage.chdb_store import ChdbStore
-from streams.storage.migrations import migrate
 from tests.support.bursts import END, START, burst_stream, heartbeat
 from tests.support.folding import encoded
 from tests.support.partitions import context, feed
 from tests.support.states import fold_state
+from tests.support.stores import emptied, fresh_store
 
 FIRST = [*burst_stream([f"acct-{n}" for n in range(4)], seed=1, label="first"), heartbeat(END)]
 SECOND = [
@@ -61,21 +60,8 @@ class Dying(ChdbStore):
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbStore]:
-    directory: Path = tmp_path_factory.mktemp("replays")
-    store = ChdbStore(directory)
-    try:
-        migrate(store)
+    with fresh_store(tmp_path_factory.mktemp("replays")) as store:
         yield store
-    finally:
-        store.close()
-
-
-def emptied(store: ChdbStore) -> ChdbStore:
-    for table in ("events", "ingest_log", "streams", "account_state", "fold_snapshots"):
-        store.command(f"TRUNCATE TABLE {table}")
-    for table in ("findings", "incident_log", "alerts", "account_minute_parts", "dead_letters"):
-        store.command(f"TRUNCATE TABLE {table}")
-    return store
 
 
 def send(part: Partition, lines: list[bytes], *, start: int = 0, step: int = 400) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -15,11 +14,11 @@ from streams.features.snapshot import Snapshot
 from streams.ingest.partition import Partition
 from streams.ingest.recovery import recover
 from streams.storage.chdb_store import ChdbStore
-from streams.storage.migrations import migrate
 from tests.support.bursts import END, HOUR, START, burst_stream, heartbeat, quiet
 from tests.support.folding import Driver, encoded, policy, told
 from tests.support.partitions import context, feed
 from tests.support.states import fold_state
+from tests.support.stores import emptied, fresh_store
 
 NAMES = [f"acct-{n}" for n in range(12)]
 DAY = 24 * HOUR
@@ -27,22 +26,13 @@ DAY = 24 * HOUR
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChdbStore]:
-    directory: Path = tmp_path_factory.mktemp("snapshots")
-    store = ChdbStore(directory)
-    try:
-        migrate(store)
+    with fresh_store(tmp_path_factory.mktemp("snapshots")) as store:
         yield store
-    finally:
-        store.close()
 
 
 @pytest.fixture
 def store(opened: ChdbStore) -> ChdbStore:
-    for table in ("events", "ingest_log", "streams", "account_state", "fold_snapshots"):
-        opened.command(f"TRUNCATE TABLE {table}")
-    for table in ("findings", "incident_log", "alerts", "account_minute_parts", "dead_letters"):
-        opened.command(f"TRUNCATE TABLE {table}")
-    return opened
+    return emptied(opened)
 
 
 class Failing(ChdbStore):
