@@ -7,11 +7,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from click.testing import CliRunner, Result
 
-from streams.cli.main import cli
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
+from tests.support.command import run
 from tests.support.kafka import RealKafka
 
 pytestmark = [
@@ -19,10 +18,6 @@ pytestmark = [
     # kafka-python reads its message definitions with functions that Python 3.11 deprecates.
     pytest.mark.filterwarnings("ignore:(open|read)_text is deprecated"),
 ]
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="pulse")
 
 
 @pytest.fixture

@@ -7,14 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from streams.cli.main import cli
 from tests.support.clickhouse_server import ServerProcess
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="pulse")
+from tests.support.command import run
 
 
 @pytest.fixture(scope="module")

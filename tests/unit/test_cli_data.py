@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from confluent_kafka import Consumer
 
 from streams.app import policy_of
 from streams.broker.embedded import EmbeddedBroker
 from streams.cli.accounts import sparkline
-from streams.cli.main import cli
 from streams.features.fold import Fold
 from streams.features.rows import Rows
 from streams.features.snapshot import save
@@ -23,6 +21,7 @@ from streams.policy.log import record
 from streams.settings import load
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
+from tests.support.command import good, run
 
 # kafka-python reads its message definitions with functions that Python 3.11 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:(open|read)_text is deprecated")
@@ -35,16 +34,6 @@ BYTES = {
     "1b": b'{"event_id": "e2", "ts": \xff\x00',
     "2c": b"\x1b]0;owned\x07{}",
 }
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="pulse")
-
-
-def good(*arguments: object) -> str:
-    result = run(*arguments)
-    assert (result.exit_code, result.stderr) == (0, "")
-    return result.stdout
 
 
 @pytest.fixture(scope="module")

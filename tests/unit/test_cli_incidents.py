@@ -11,31 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from streams.alerting.people import People, perform
-from streams.cli.main import cli
 from streams.errors import UsageError
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
 from streams.storage.readers import EmbeddedReader
 from streams.storage.socket import SOCKET_NAME, serve
+from tests.support.command import good, run
 
 _COLUMNS = (
     "incident_id, version, kind, detector, account_id, org_id, state, severity, started_at, "
     "last_seen_at, findings, metric, window_s, peak_observed, expected, p_value, threshold, "
     "sentence"
 )
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, [str(one) for one in arguments], prog_name="pulse")
-
-
-def good(*arguments: object) -> str:
-    result = run(*arguments)
-    assert (result.exit_code, result.stderr) == (0, "")
-    return result.stdout
 
 
 def incident(store: ChdbStore, name: str, state: str = "open", severity: str = "high") -> None:

@@ -9,28 +9,17 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from streams.alerting.notify.again import performed
 from streams.alerting.notify.outbox import Message, Outbox, message_id
-from streams.cli.main import cli
 from streams.errors import UsageError
 from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
 from streams.storage.readers import EmbeddedReader
 from streams.storage.socket import SOCKET_NAME, serve
+from tests.support.command import good, run
 from tests.support.notifying import NOW, ROUTE, channel
 from tests.support.receivers import hook
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, [str(one) for one in arguments], prog_name="pulse")
-
-
-def good(*arguments: object) -> str:
-    result = run(*arguments)
-    assert (result.exit_code, result.stderr) == (0, "")
-    return result.stdout
 
 
 def message(name: str, **changed: object) -> Message:

@@ -11,23 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from streams.cli.main import cli
 from streams.storage.chdb_store import ChdbStore
+from tests.support.command import good, run
 
 # kafka-python reads its message definitions with functions that Python 3.11 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:(open|read)_text is deprecated")
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="pulse")
-
-
-def good(*arguments: object) -> str:
-    result = run(*arguments)
-    assert (result.exit_code, result.stderr) == (0, "")
-    return result.stdout
 
 
 @pytest.fixture
