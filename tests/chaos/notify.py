@@ -108,7 +108,7 @@ class _Desk:
         with self._lock:
             self.seen += 1
             self.under_way += 1
-            pause, refuses = self._chance.uniform(0.0, 0.06), self._chance.random() < 0.05
+            pause, refuses = self._chance.uniform(0.0, 0.2), self._chance.random() < 0.05
         time.sleep(pause)
         with self._lock:
             self.under_way -= 1
