@@ -65,7 +65,8 @@ async def incident_page(
             return group.whole
     done = await reader.said(incident["incident_id"])
     told = await reader.told(incident["incident_id"])
-    account, start, end = span(status, incident, _LEAST)
+    account = incident["account_id"]
+    start, end = span(status, incident, _LEAST)
     rows = await reader.minutes(account, start, end)
     gaps = await reader.gaps(row["kafka_partition"], start, end) if row else []
     findings = await reader.findings(incident["incident_id"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from dashboards.live.against import span
 from dashboards.live.html import Child, Html, tag
 from dashboards.live.incident_list import PAGE, STATES, Asked, Found, asked, find
 from dashboards.live.lists import beyond, form, pager, search
+from dashboards.live.minutes import minutes_of
 from dashboards.live.model import Incident, Row, Status, is_open
 from dashboards.live.parts import Rendered, card, choice, kind_name, live_line
 from dashboards.live.read import Reader
@@ -30,8 +30,7 @@ async def incidents_page(query: Mapping[str, str], status: Status, reader: Reade
     what = asked(query)
     found = await find(what, status["now"], reader)
     shown = [cast(Incident, row) for row in found.rows]
-    spans = [span(status, one, LEAST) for one in shown if one["account_id"]]
-    minutes = await reader.minutes_around(spans)
+    minutes = await minutes_of(reader, status, shown, LEAST)
     number = found.number(what.state)
     pieces = {
         "live": live_line(status),
@@ -115,12 +114,7 @@ def _form(what: Asked, found: Found) -> Html:
 def _list(status: Status, what: Asked, found: Found, minutes: Sequence[Row], number: int) -> Html:
     if not found.rows:
         return card("Incidents", *_nothing(what, found, number), key="incidents")
-    lines = [
-        incident_row(
-            status, cast(Incident, row), minutes, _people(row), drawn=bool(row["account_id"])
-        )
-        for row in found.rows
-    ]
+    lines = [incident_row(status, cast(Incident, row), minutes, _people(row)) for row in found.rows]
     return card(
         "Incidents",
         tag("ol", lines, class_="incidents"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from dashboards.live.against import blind, span
+from dashboards.live.against import blind
 from dashboards.live.chart import Plot, chart
 from dashboards.live.fleet import Fleet, read_fleet
 from dashboards.live.html import Child, Html, tag
+from dashboards.live.minutes import minutes_of
 from dashboards.live.model import Incident, Row, Status, calls, is_open
 from dashboards.live.parts import (
     Rendered,
@@ -47,10 +48,8 @@ async def overview(status: Status, reader: Reader) -> Rendered:
     usual: Fleet | None = None
     pages: Html | None = None
     try:
-        drawn = [incident for incident in (*shown, *closed) if incident["account_id"]]
-        spans = [span(status, incident, LEAST) for incident in drawn]
         rows, usual, pages = await asyncio.gather(
-            reader.minutes_around(spans),
+            minutes_of(reader, status, [*shown, *closed], LEAST),
             _fleet_in_time(status, reader),
             pages_this_shift(status, reader),
         )
@@ -91,8 +90,7 @@ def title(status: Status) -> str:
 
 
 def _row(status: Status, incident: Incident, rows: Sequence[Row]) -> Html:
-    drawn = bool(incident["account_id"])
-    return incident_row(status, incident, rows, _parts(status, incident), drawn=drawn)
+    return incident_row(status, incident, rows, _parts(status, incident))
 
 
 def _severity(incident: Incident) -> int:

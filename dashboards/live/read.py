@@ -12,20 +12,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboards.live.model import Query, Row
-from dashboards.live.series import MINUTE
 from dashboards.live.shared import Shared
 from dashboards.model import macros
 from dashboards.model.query import Query as ModelQuery
 
-__all__ = ["Reader", "Span"]
+__all__ = ["MINUTES", "Reader"]
 
 _LONGEST_KEEP_S = 60.0
 #: Questions of boards that the store works on at the same time.
 _AT_ONCE = 2
-#: Account, start and end (epoch ms).
-Span = tuple[str, int, int]
 
-_MINUTES = """
+#: Rows of minutes; what they are of goes into {where}.
+MINUTES = """
 SELECT account_id, toUnixTimestamp(minute) * 1000 AS at, requests, prompt_tokens,
        completion_tokens, errors, throttled, short_outputs
 FROM account_minute WHERE {where} ORDER BY account_id, minute LIMIT 100000"""
@@ -120,21 +118,7 @@ class Reader:
         """Rows of `account_minute` of one account, from `start` to `end` (epoch ms)."""
         where = "account_id = {account} AND minute >= {start} AND minute <= {end}"
         parameters = {"account": account_id, "start": start // 1000, "end": end // 1000}
-        return await self._ask(_MINUTES.replace("{where}", where), parameters)
-
-    async def minutes_around(self, spans: Sequence[Span]) -> list[Row]:
-        """Rows of `account_minute` for several spans, in one question."""
-        parts, parameters = [], dict[str, Any]()
-        for index, (account_id, start, end) in enumerate(spans):
-            names = f"{{account{index}}}", f"{{start{index}}}", f"{{end{index}}}"
-            parts.append("(account_id = {} AND minute BETWEEN {} AND {})".format(*names))
-            # Whole minutes only: the same question is asked again and answered from memory.
-            parameters[f"account{index}"] = account_id
-            parameters[f"start{index}"] = start // MINUTE * 60
-            parameters[f"end{index}"] = end // MINUTE * 60
-        if not parts:
-            return []
-        return await self._ask(_MINUTES.replace("{where}", " OR ".join(parts)), parameters)
+        return await self._ask(MINUTES.replace("{where}", where), parameters)
 
     async def latest_minute(self, account_id: str) -> int | None:
         """Start of the last minute in which the account did anything (epoch ms)."""

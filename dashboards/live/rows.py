@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboards.live.against import against_usual
+from dashboards.live.against import against_usual, drawable
 from dashboards.live.chart import spark
 from dashboards.live.group import DETECTOR, in_short
 from dashboards.live.html import Child, Html, tag
@@ -24,13 +24,9 @@ LEAST = 40 * MINUTE
 _LEAST_USUAL = 0.1
 
 
-def incident_row(
-    status: Status, incident: Incident, rows: Sequence[Row], *more: Child, drawn: bool = True
-) -> Html:
-    """The line as a list item; `rows` are minutes of its account, `more` stands below the words.
-
-    Without an account (a group, the whole platform) there are no minutes to draw.
-    """
+def incident_row(status: Status, incident: Incident, rows: Sequence[Row], *more: Child) -> Html:
+    """The line as a list item; `rows` are minutes of its account, or of the members of its cluster,
+    `more` stands below the words."""
     sentence = tag(
         "a",
         named(headline(incident["sentence"]), incident["account_id"]),
@@ -43,6 +39,7 @@ def incident_row(
         state_line(incident),
         more,
     )
+    drawn = drawable(incident)
     picture = spark(against_usual(status, incident, rows, LEAST)) if drawn else None
     kind = level(incident["severity"]) if is_open(incident) else "low"
     return tag("li", words, picture, class_=f"incident {kind}")

@@ -155,7 +155,9 @@ def test_a_row_says_no_more_of_the_usual_than_is_true(
         "p_value": 1e-5,
         "started_at": NOW,
         "last_seen_at": NOW,
+        "metric": "throttled",
+        "window_s": 3600,
         **given,
     }
-    shown = str(incident_row(worker(), cast(Incident, row), [], drawn=False))
+    shown = str(incident_row(worker(), cast(Incident, row), []))
     assert f">{said}</p>" in shown
