@@ -38,6 +38,7 @@ from streams.ingest.agent import Ingest
 from streams.ingest.application import PulseApp, make_app
 from streams.ingest.batch import Context
 from streams.ingest.letters_topic import LettersTopic
+from streams.ingest.membership import started, watch
 from streams.ingest.recovery import register_stream
 from streams.ingest.times import TimeRules
 from streams.platform.agent import PlatformAgent
@@ -97,13 +98,18 @@ class Worker:
         self.status.store_trouble = lambda: self.store.trouble
         self.status.store_waits = lambda: (self.store.trouble_since, self.store.retries)
         self.heartbeats = True  # off while history is loaded: one would make all of it late
+        self._watch: asyncio.Task[None] | None = None
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.app: PulseApp = make_app(settings, embedded, self)
+        self.policy_file = PolicyFile(settings.policy)
+        self.policy_file.start(_today())
+        self.coordination: Coordination | None = coordination(
+            settings, store, self._stop, stream_id, partitions or {}, self.policy_file
+        )
+        topics = [settings.topic, *([settings.signals_topic] if self.coordination else [])]
+        self.app: PulseApp = make_app(settings, embedded, self, topics)
         letters = LettersTopic(
             self._topic(settings.dead_letter_topic), settings, stream_id, self.status
         )
-        self.policy_file = PolicyFile(settings.policy)
-        self.policy_file.start(_today())
         self.status.policy_problem = lambda: self.policy_file.problem
         self.ingest = Ingest(
             self._context(stream_id), self.status, letters.send, self._go_back, self._mine
@@ -130,9 +136,6 @@ class Worker:
                 spool=Path(settings.spool or default_spool(settings.store, settings.data)),
             )
             self.status.notifications = self.notifier.counts
-        self.coordination: Coordination | None = coordination(
-            settings, store, self._stop, stream_id, partitions or {}, self.policy_file
-        )
         self._compose()
 
     def _topic(self, name: str) -> Any:
@@ -271,7 +274,9 @@ class Worker:
         if self.notifier is not None:
             self.notifier.start()
         self.app.finalize()
-        await self.app.start()
+        trouble = self.app.consumer.out_of_the_group
+        self._watch = asyncio.ensure_future(watch(trouble, self.failed))
+        await started(self.app.start(), self.failed)
 
     async def stop(self, *, snapshot: bool = True) -> None:
         """Finish the fetch and the messages under way (at most some seconds), commit, leave."""
@@ -282,6 +287,8 @@ class Worker:
                 if self.coordination is not None:
                     await asyncio.to_thread(self.coordination.close, snapshot=snapshot)
         self._stop.set()
+        if self._watch is not None:
+            self._watch.cancel()
         await notified
         # Leaving the group takes a broker; without one there is nobody to take leave of.
         with contextlib.suppress(TimeoutError):

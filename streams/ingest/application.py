@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from typing import Protocol
 
 import faust
@@ -11,6 +12,7 @@ from faust.types import TP
 from streams.broker.admin import MAX_MESSAGE_BYTES
 from streams.broker.connection import faust_arguments
 from streams.ingest.agent import Ingest
+from streams.ingest.membership import instance_id
 from streams.ingest.transport import FetchTransport, scheduler_for
 from streams.settings import Settings
 
@@ -37,8 +39,11 @@ class PulseApp(faust.App):  # type: ignore[misc]
         return self.worker.ingest.markers()
 
 
-def make_app(settings: Settings, embedded: str, worker: _HasIngest) -> PulseApp:
-    """An app without agents yet; `embedded` is the address of that broker, if it is used."""
+def make_app(
+    settings: Settings, embedded: str, worker: _HasIngest, topics: Sequence[str]
+) -> PulseApp:
+    """An app without agents yet; `embedded` is the address of that broker, if it is used, `topics`
+    are those its agents will read."""
     app = PulseApp(
         settings.group,
         **faust_arguments(settings, embedded),
@@ -49,7 +54,7 @@ def make_app(settings: Settings, embedded: str, worker: _HasIngest) -> PulseApp:
         topic_allow_declare=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=settings.worker or None,
+        consumer_group_instance_id=instance_id(settings.worker, topics),
         consumer_max_fetch_size=settings.fetch_bytes,
         producer_max_request_size=MAX_MESSAGE_BYTES,
         ConsumerScheduler=scheduler_for(settings.topic),

@@ -20,6 +20,7 @@ from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
+from streams.errors import BrokerUnavailable
 from streams.events.decode import Messages
 from streams.ingest.seeks import Seeks
 
@@ -150,6 +151,23 @@ class FetchConsumer(FaustConsumer):  # type: ignore[misc]
         except ConsumerNotStarted:
             return set()
         return assigned
+
+    def out_of_the_group(self) -> BrokerUnavailable | None:
+        """Why this consumer has no place in the group and gets none without help, if that is so.
+
+        aiokafka tells of it in its log, and to whoever asks for records; but before the first
+        assignment Faust does not ask, and would wait for ever.
+        """
+        client = getattr(getattr(self, "_thread", None), "_consumer", None)
+        coordinator = getattr(client, "_coordinator", None)
+        if coordinator is None:
+            return None
+        error, task = coordinator._pending_exception, coordinator._coordination_task
+        if task is not None and task.done() and not task.cancelled():
+            error = error or task.exception()
+        if error is None or getattr(error, "retriable", False):
+            return None
+        return BrokerUnavailable(f"group {self.app.conf.id}: cannot take part: {error}")
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         if tp.topic != self._events:

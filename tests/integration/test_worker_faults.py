@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 
 from streams.broker import admin
 from tests.integration.pipeline import Pipeline, pipeline
@@ -193,3 +196,52 @@ def test_a_broker_that_goes_away_while_a_worker_starts_is_waited_for(flow: Pipel
         flow.await_all()
         assert worker.running
         _without_traceback(worker)
+
+
+@pytest.fixture
+def stranger(flow: Pipeline) -> Iterator[None]:
+    """A member of the workers' group that shares partitions out in another way than they do."""
+
+    async def stay(joined: threading.Event, leave: threading.Event) -> None:
+        client = AIOKafkaConsumer(
+            flow.settings.topic,
+            bootstrap_servers=flow.broker.bootstrap,
+            group_id=flow.settings.group,
+        )
+        await client.start()
+        joined.set()
+        while not leave.is_set():
+            await asyncio.sleep(0.1)
+        await client.stop()
+
+    joined, leave = threading.Event(), threading.Event()
+    thread = threading.Thread(target=asyncio.run, args=(stay(joined, leave),))
+    thread.start()
+    try:
+        assert joined.wait(60)
+        yield
+    finally:
+        leave.set()
+        thread.join()
+
+
+@pytest.mark.usefixtures("stranger")
+def test_a_group_that_others_use_ends_the_worker_with_a_line(flow: Pipeline) -> None:
+    with flow.worker() as worker:
+        assert worker.wait() == 1
+        (line,) = worker.said().splitlines()
+        assert line.startswith(f"pulse: group {flow.settings.group}: ")
+        assert "InconsistentGroupProtocol" in line
+
+
+def test_the_watch_for_groups_may_be_switched_between_two_starts(flow: Pipeline) -> None:
+    slots = "SELECT count() AS n FROM coordination_log"
+    for watch in (False, True, False):
+        with flow.worker(coordination=watch, session_timeout=6) as worker:
+            before = flow.rows(slots)
+            flow.produce(500)
+            flow.await_all()
+            if watch:
+                wait_until(lambda b=before: flow.rows(slots) != b, "groups are looked for")
+            assert worker.terminate()[1] == 0, worker.said()
+            _without_traceback(worker)
