@@ -19,8 +19,8 @@ setup: ## the virtual environment in .venv, from constraints.txt
 demo: setup ## the whole stack with live traffic and attacks in it (ARGS=--fresh starts over)
 	@$(BIN)/pulse demo $(ARGS)
 
-test: setup ## every test, two at a time (ARGS='-k burst' for some, ARGS='-n 0' one at a time)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: setup ## every test, three at a time (many of them wait) (ARGS='-k burst' for some, ARGS='-n 0' one at a time)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## format, lint, types, generated docs: what CI holds a change to
 	@./deploy/check.sh

@@ -23,11 +23,11 @@ def test_a_small_run_measures_prints_and_writes(tmp_path: Path) -> None:
     out, repository, reference = tmp_path / "out", tmp_path / "repo", tmp_path / "reference.json"
     repository.mkdir()
     result = run(
-        "--quick", "--accounts", "30", "--output", str(out),
+        "--quick", "--accounts", "20", "--output", str(out),
         "--cards", str(repository), "--write-reference", str(reference),
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "Built-in population: 60 accounts" in result.output
+    assert "Built-in population: 40 accounts" in result.output
     assert "Targets" in result.output
     document = json.loads((out / "evaluation.json").read_text())
     assert {method["family"] for method in document["methods"]} == {
