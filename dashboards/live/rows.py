@@ -22,6 +22,8 @@ __all__ = ["LEAST", "incident_row"]
 LEAST = 40 * MINUTE
 #: What is usual must be so much for "times its usual" to say anything.
 _LEAST_USUAL = 0.1
+#: An account without a past is held against others like it.
+_NEW = "new_account"
 
 
 def incident_row(status: Status, incident: Incident, rows: Sequence[Row], *more: Child) -> Html:
@@ -50,8 +52,9 @@ def _usually(incident: Incident) -> str:
         return in_short(incident)
     observed, expected = incident["observed"], incident["expected"]
     usually = f"usual {size(expected)}"
+    whose = "a new account's" if incident["kind"] == _NEW else "its"
     if expected >= _LEAST_USUAL and observed >= 1.5 * expected:
-        usually = f"{compact(round(observed / expected))} times its usual {size(expected)}"
+        usually = f"{compact(round(observed / expected))} times {whose} usual {size(expected)}"
     if speaks(incident):
         usually += f"; nothing would have been said below {size(incident['threshold'])}"
     return usually

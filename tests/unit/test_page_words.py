@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from typing import Any, cast
 
@@ -140,15 +141,16 @@ def test_a_headline_leaves_the_odds_to_the_line_below() -> None:
         (40.0, 30.0, 12.0, "usual 30"),
     ],
 )
+@pytest.mark.parametrize("new", [False, True])
 def test_a_row_says_no_more_of_the_usual_than_is_true(
-    observed: float, expected: float, threshold: float, said: str
+    observed: float, expected: float, threshold: float, said: str, new: bool
 ) -> None:
     given = {"observed": observed, "expected": expected, "threshold": threshold}
     row = {
         "incident_id": "i",
         "account_id": "a",
         "detector": "quota",
-        "kind": "retry_abuse",
+        "kind": "new_account" if new else "retry_abuse",
         "state": "open",
         "severity": "high",
         "sentence": "a did it",
@@ -160,4 +162,5 @@ def test_a_row_says_no_more_of_the_usual_than_is_true(
         **given,
     }
     shown = str(incident_row(worker(), cast(Incident, row), []))
-    assert f">{said}</p>" in shown
+    said = said.replace("its usual", "a new account's usual") if new else said
+    assert f">{html.escape(said)}</p>" in shown
