@@ -24,7 +24,9 @@ from streams.ingest import tables
 from streams.ingest.batch import Batch, Context, Counts
 from streams.ingest.duplicates import first_of_each, stored_before
 from streams.ingest.recovery import Recovered, identity_hashes, push_table, recover
+from streams.ingest.roll_up import Overlap
 from streams.ingest.sink import Known, store_findings
+from streams.ingest.times import millis
 from streams.policy import log as policy_log
 
 __all__ = ["Partition", "Superseded"]
@@ -69,12 +71,13 @@ class Partition:
         self.marker = state.marker or 0
         self._places, self._letters = state.places, state.letters
         self._known = Known.load(context.store, self.number, state.after)
+        store, now_ms = context.store, context.now_ms
+        owned = state.marker is not None or bool(state.places)
+        self._overlap = Overlap(store, context.stream_id, self.number, now_ms, owned)
         self._stored_at = time.monotonic()
         self._snapshot_due = time.monotonic() + context.snapshot_every_s
         token = f"{context.stream_id}:{self.number}:recovered:{state.after}"
-        store_findings(
-            context.store, state.found, self._known, self.number, token, context.now_ms()
-        )
+        store_findings(store, state.found, self._known, self.number, token, now_ms())
 
     def prepare(self, messages: Messages, next_offset: int) -> Batch:
         """Decode a fetch, refuse what breaks the rules, leave out what was stored before."""
@@ -121,7 +124,7 @@ class Partition:
     def _stored_before(
         self, identities: NDArray[np.uint64], events: pa.Table, kept: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
-        ts = _millis(events)
+        ts = millis(events)
         suspects = np.flatnonzero(kept & ~self.identities.certainly_new(identities, ts))
         found = np.zeros(len(ts), bool)
         if len(suspects):
@@ -141,7 +144,7 @@ class Partition:
         context, counts = self.context, batch.counts
         self._make_sure()
         now_ms = context.now_ms()
-        ts = _millis(batch.events)
+        ts = millis(batch.events)
         if len(ts):
             self.heard_at = time.monotonic()
         self._maybe_rewind(ts)
@@ -177,7 +180,7 @@ class Partition:
         if found:
             store_findings(context.store, found, self._known, self.number, token, context.now_ms())
         self._make_sure()
-        self._store_marker(batch, now_ms)
+        self._store_marker(batch, token, now_ms)
         batch.rows = rows
         return counts
 
@@ -232,7 +235,7 @@ class Partition:
         """Dead letters of a batch that were not stored before."""
         return [item for item in batch.letters if (item.offset, item.line) not in self._letters]
 
-    def _store_marker(self, batch: Batch, now_ms: int) -> None:
+    def _store_marker(self, batch: Batch, token: str, now_ms: int) -> None:
         context = self.context
         row = tables.marker_table(
             batch,
@@ -243,8 +246,7 @@ class Partition:
             self.since,
             now_ms,
         )
-        token = f"{context.stream_id}:{self.number}:{batch.first_offset}:{batch.next_offset}:marker"
-        context.store.insert("ingest_log", row, token)
+        context.store.insert("ingest_log", row, f"{token}:marker")
         self.marker = batch.next_offset
         self._stored_at = time.monotonic()
         self.fresh = False
@@ -289,11 +291,8 @@ class Partition:
         """Write a snapshot when it is time (or now); True when one was written."""
         if not at_once and time.monotonic() < self._snapshot_due:
             return False
+        self._overlap.settle()
         if self.fold.closed and (self.snapshot is None or self.snapshot.tick < self.fold.closed):
             self.snapshot = self._save()
         self._snapshot_due = time.monotonic() + self.context.snapshot_every_s
         return True
-
-
-def _millis(events: pa.Table) -> NDArray[np.int64]:
-    return np.asarray(events.column("ts").cast(pa.int64()).to_numpy(), np.int64)

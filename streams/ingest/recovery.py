@@ -20,6 +20,7 @@ from streams.features.rows import ROW_COLUMNS, rows_from_table, use_cases, word_
 from streams.features.snapshot import Snapshot
 from streams.features.watermark import NEVER
 from streams.ingest.identities import RecentIdentities
+from streams.ingest.roll_up import LEFT_BEHIND, UNFINISHED, mend
 from streams.policy import log as policy_log
 from streams.storage.base import Store
 
@@ -102,9 +103,9 @@ def recover(
     state.places = _places(store, "events", unfinished)
     state.letters = _places(store, "dead_letters", unfinished)
     if state.places:
-        _mend_roll_up(store, _UNFINISHED, unfinished)
+        mend(store, UNFINISHED, unfinished)
     if marker is None:
-        _mend_roll_up(store, _LEFT_BEHIND, unfinished)
+        mend(store, LEFT_BEHIND, unfinished)
     _remember_identities(store, state, unfinished)
     return state
 
@@ -189,39 +190,6 @@ def _places(store: Store, table: str, parameters: dict[str, str | int]) -> set[t
     )
     return set(
         zip(rows.column("kafka_offset").to_pylist(), rows.column("line").to_pylist(), strict=True)
-    )
-
-
-_UNFINISHED = (
-    "stream_id = {stream_id} AND kafka_partition = {partition} AND kafka_offset >= {marker}"
-)
-#: What an earlier stream may have left half done: batches follow each other, so only what arrived
-#: after the last one that was finished (a minute is for clocks that differ).
-_LEFT_BEHIND = (
-    "stream_id != {stream_id} AND kafka_partition = {partition} AND arrived_at >= "
-    "(SELECT max(stored_at) - INTERVAL 1 MINUTE FROM ingest_log "
-    "WHERE kafka_partition = {partition})"
-)
-_SUMS = ("requests", "prompt_tokens", "completion_tokens", "errors", "throttled", "short_outputs")
-
-
-def _mend_roll_up(store: Store, where: str, parameters: dict[str, str | int]) -> None:
-    """A process that dies between the part of `events` and that of its view leaves them apart: add
-    the difference (modulo 2^64, as the sums are) for the minutes that rows `where` touch."""
-    touched = f"SELECT account_id, toStartOfMinute(ts) FROM events WHERE {where}"
-    differences = ", ".join(f"raw.{name} - sums.{name} AS {name}" for name in _SUMS)
-    same = " AND ".join(f"raw.{name} = sums.{name}" for name in _SUMS)
-    store.command(
-        f"INSERT INTO account_minute_parts SELECT account_id, minute, {differences} FROM ("
-        "SELECT account_id, toStartOfMinute(ts) AS minute, count() AS requests, "
-        "sum(e.prompt_tokens) AS prompt_tokens, sum(e.completion_tokens) AS completion_tokens, "
-        "countIf(status >= 400 AND status != 429) AS errors, countIf(status = 429) AS throttled, "
-        "countIf(e.completion_tokens > 0 AND e.completion_tokens <= 32) AS short_outputs "
-        f"FROM events AS e WHERE (account_id, toStartOfMinute(ts)) IN ({touched}) "
-        "GROUP BY account_id, minute) AS raw LEFT JOIN (SELECT * FROM account_minute "
-        f"WHERE (account_id, minute) IN ({touched})) AS sums USING (account_id, minute) "
-        f"WHERE NOT ({same})",
-        parameters,
     )
 
 

@@ -15,7 +15,7 @@ from streams.events.letters import DeadLetter
 from streams.events.lines import lines_of
 from streams.features.watermark import NEVER
 
-__all__ = ["TimeRules"]
+__all__ = ["TimeRules", "millis"]
 
 #: Epoch seconds up to the year 2100, taken for milliseconds, end here: on 1970-02-17.
 _SECONDS_AS_MILLIS: Final = 4_102_444_800
@@ -38,7 +38,7 @@ class TimeRules:
         messages: Messages,
     ) -> tuple[NDArray[np.bool_], list[DeadLetter]]:
         """(n,) which events have an impossible time, and a dead letter for each."""
-        ts = np.asarray(events.column("ts").cast(pa.int64()).to_numpy(), np.int64)
+        ts = millis(events)
         if self.replay:
             early, ahead = ts < _SECONDS_AS_MILLIS, ts >= NEVER
         else:
@@ -94,3 +94,8 @@ def _text(ms: int) -> str:
         return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
     except (ValueError, OverflowError, OSError):
         return str(ms)
+
+
+def millis(events: pa.Table) -> NDArray[np.int64]:
+    """(n,) event time in epoch ms."""
+    return np.asarray(events.column("ts").cast(pa.int64()).to_numpy(), np.int64)

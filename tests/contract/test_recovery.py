@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from streams.storage.chdb_store import ChdbStore
 from streams.storage.migrations import migrate
 from tests.property.test_fold import START, busy_stream
 from tests.support.partitions import context, feed, tables
+from tests.support.stores import fresh_store
 
 MESSAGE_LINES = 20
 
@@ -135,6 +137,48 @@ def test_a_roll_up_that_missed_a_block_is_mended(tmp_path: Path) -> None:
         assert sums.to_pylist()[0]["a"] == sums.to_pylist()[0]["b"] > 2000
     finally:
         store.close()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_rows_that_a_frozen_owner_stored_as_well_count_once_in_the_roll_up(
+    tmp_path: Path, late: bool
+) -> None:
+    """Its insert was under way when it was frozen, and went through when it woke up: before the one
+    who took over looks again, or only then."""
+    with fresh_store(tmp_path) as store:
+        values = messages()
+        frozen = Partition(context(store), 0)
+        feed(frozen, values[:100], 0)
+        owner = Partition(context(store), 0)
+        if not late:
+            _wake(frozen, values[100:150])
+        feed(owner, values[100:160], 100)  # the batch is cut in another way: no token is the same
+        if late:
+            _wake(frozen, values[100:150])
+        assert _sums(store)[0] > _sums(store)[1], "the roll-up counts what both have stored"
+        if late:
+            owner.maybe_snapshot(at_once=True)
+        else:
+            Partition(context(store), 0)
+        rolled_up, stored = _sums(store)
+        assert rolled_up == stored > 2000
+
+
+def _wake(frozen: Partition, values: list[bytes]) -> None:
+    """Its rows go in; it meets its end, or notices, before it can store the marker."""
+    mortal = Mortal(frozen.context.store)
+    mortal.left = 1
+    frozen.context = replace(frozen.context, store=mortal)
+    with pytest.raises(Death):
+        feed(frozen, values, 100)
+
+
+def _sums(store: Store) -> tuple[int, int]:
+    """Requests in the roll-up, and events."""
+    sums = store.query(
+        "SELECT (SELECT sum(requests) FROM account_minute) AS a, count() AS b FROM events FINAL"
+    )
+    return int(sums["a"][0].as_py()), int(sums["b"][0].as_py())
 
 
 def _die_after_events(store: Store, values: list[bytes]) -> None:
