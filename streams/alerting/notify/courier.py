@@ -126,9 +126,10 @@ class Posted:
         with self._lock:
             tray = self._courier.tray if self._courier is not None else None
         names = list(names)
-        if tray is not None:
-            tray.drop(names)
-        self._spool.settle(names, tray)
+        with contextlib.suppress(OSError):  # a note that stays is found stale later
+            if tray is not None:
+                tray.drop(names)
+            self._spool.settle(names, tray)
 
     def left(self) -> list[Note]:
         """What other couriers have noted."""

@@ -78,6 +78,10 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._make()
+
+    def _make(self) -> None:
+        folder = self._folder
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             owner = folder.lstat().st_uid
@@ -88,6 +92,7 @@ class Spool:
 
     def tray(self) -> tuple[Tray, int]:
         """A new tray and the file descriptor that holds its lock: whoever has it open is alive."""
+        self._make()  # again: folders for temporary files are cleared by others now and then
         # Under its name only when it is locked, or another process would take it for a dead one's.
         draft = Path(tempfile.mkdtemp(prefix=".", dir=self._folder))
         lock = os.open(draft / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -173,3 +174,21 @@ def test_a_courier_ends_with_its_worker(tmp_path: Path) -> None:
     carrier.open()
     assert courier().pid != process.pid
     carrier.close()
+
+
+def test_a_spool_that_was_cleared_away_keeps_no_message_back(
+    store: Store, tmp_path: Path, web: Hook
+) -> None:
+    at = posted(store, tmp_path, web)
+    at.put(incident("a"))
+    at.settle(1000)
+    shutil.rmtree(tmp_path / "out")
+    at.put(incident("b"))
+    at.settle(1000)
+    courier().kill()
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    at.put(incident("c"))
+    at.settle(10_000)
+    assert rows(store, "state") == [("sent",)] * 3
+    assert len(web.taken) == 3
+    at.notifier.finish(5)
